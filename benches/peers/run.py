@@ -1,0 +1,141 @@
+"""Benchmarks hostloop side by side with other Python HTTP servers; README.md says how.
+
+Run it with the Python of an environment that has hostloop: `python benches/peers/run.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from harness.environment import (
+    Unfit,
+    describe_machine,
+    install_peers,
+    raise_descriptor_limit,
+    require_tools,
+    versions,
+)
+from harness.report import as_json, markdown
+from harness.roster import ROSTER, Server
+from harness.rounds import Plan, measure_case
+from harness.scenarios import CASES, Case
+
+RESULTS = Path(__file__).resolve().parent.parent / "results" / "latest.json"
+WARM_UP_SECONDS = 2
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=_positive, default=5)
+    parser.add_argument("--seconds", type=_positive, default=5, help="of each measured window")
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        choices=sorted({case.scenario for case in CASES}),
+        help="only this one; may be repeated",
+    )
+    parser.add_argument(
+        "--server",
+        action="append",
+        choices=sorted(_selectors()),
+        help="only this one, or this family; may be repeated",
+    )
+    parser.add_argument("--json", type=Path, default=RESULTS, help="where the raw figures go")
+    parser.add_argument("--quick", action="store_true", help="one round of one second")
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    plan = Plan(arguments.rounds, arguments.seconds, WARM_UP_SECONDS)
+    if arguments.quick:
+        plan = Plan(rounds=1, seconds=1, warm_up_seconds=1)
+    # An ordinary exit, so that the servers in flight are ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    try:
+        require_tools()
+        install_peers()
+    except Unfit as obstacle:
+        print(f"cannot run: {obstacle}", file=sys.stderr)
+        return 2
+    raise_descriptor_limit()
+
+    record = _heading(plan)
+    print(_introduction(record), flush=True)
+    everything_valid = True
+    for case in _selected_cases(arguments.scenario):
+        results = measure_case(case, _selected_servers(arguments.server), plan)
+        print(markdown(results), flush=True)
+        record["cases"].append(as_json(results))
+        _write(arguments.json, record)
+        everything_valid &= all(
+            facts.get("valid", True) for facts in record["cases"][-1]["servers"].values()
+        )
+    return 0 if everything_valid else 1
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
+
+
+def _selectors() -> set[str]:
+    """Every server's name, and the part before its dash."""
+    return {name for server in ROSTER for name in (server.name, server.name.partition("-")[0])}
+
+
+def _selected_servers(chosen: Sequence[str] | None) -> list[Server]:
+    return [
+        server
+        for server in ROSTER
+        if chosen is None or {server.name, server.name.partition("-")[0]} & set(chosen)
+    ]
+
+
+def _selected_cases(chosen: Sequence[str] | None) -> list[Case]:
+    return [case for case in CASES if chosen is None or case.scenario in chosen]
+
+
+def _heading(plan: Plan) -> dict[str, Any]:
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.orig_argv),
+        "plan": asdict(plan),
+        "machine": asdict(describe_machine()),
+        "versions": versions(),
+        "commands": {server.name: shlex.join(server.command) for server in ROSTER},
+        "cases": [],
+    }
+
+
+def _introduction(record: dict[str, Any]) -> str:
+    machine, plan = record["machine"], record["plan"]
+    installed = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
+    load = ", ".join(f"{average:.2f}" for average in machine["load_average"])
+    return (
+        f"## HTTP servers for Python, side by side\n\n"
+        f"{record['date']}; {machine['cpu']}, {machine['cores']} cores, {machine['kernel']}; "
+        f"load average at the start {load}.\n\n"
+        f"Medians; rounds: {plan['rounds']}, seconds each: {plan['seconds']}. The server runs on "
+        f"one core, the load on another.\n\n{installed}.\n"
+    )
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+//! A connection in memory: what a socket does, with a manual clock, no port and no descriptor.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    io,
+    mem::MaybeUninit,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+/// How many bytes wait in each direction before the writer does.
+pub(crate) const CAPACITY: usize = 64 * 1024;
+
+#[derive(Default)]
+struct Pipe {
+    bytes: VecDeque<u8>,
+    write_closed: bool,
+    read_closed: bool,
+}
+
+struct Shared {
+    to_server: Pipe,
+    to_client: Pipe,
+    server: Option<Waker>,
+}
+
+/// The engine's end.
+pub(crate) struct ServerEnd(Rc<RefCell<Shared>>);
+
+/// The host's end.
+pub(crate) struct ClientEnd(Rc<RefCell<Shared>>);
+
+pub(crate) fn pair() -> (ServerEnd, ClientEnd) {
+    let shared = Rc::new(RefCell::new(Shared { to_server: Pipe::default(), to_client: Pipe::default(), server: None }));
+    (ServerEnd(Rc::clone(&shared)), ClientEnd(shared))
+}
+
+impl ServerEnd {
+    pub(crate) fn poll_read(&self, cx: &Context<'_>, buffer: &mut [MaybeUninit<u8>]) -> Poll<io::Result<usize>> {
+        let mut shared = self.0.borrow_mut();
+        let pipe = &mut shared.to_server;
+        let wanted = buffer.len().min(pipe.bytes.len());
+        if wanted == 0 && !pipe.write_closed {
+            shared.server = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        for (to, from) in buffer.iter_mut().zip(pipe.bytes.drain(..wanted)) {
+            to.write(from);
+        }
+        Poll::Ready(Ok(wanted))
+    }
+
+    pub(crate) fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut shared = self.0.borrow_mut();
+        let pipe = &mut shared.to_client;
+        if pipe.read_closed {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let room = bytes.len().min(CAPACITY - pipe.bytes.len());
+        if room == 0 && !bytes.is_empty() {
+            shared.server = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        pipe.bytes.extend(&bytes[..room]);
+        Poll::Ready(Ok(room))
+    }
+
+    pub(crate) fn shutdown_write(&self) {
+        self.0.borrow_mut().to_client.write_closed = true;
+    }
+}
+
+impl Drop for ServerEnd {
+    fn drop(&mut self) {
+        let mut shared = self.0.borrow_mut();
+        shared.to_client.write_closed = true;
+        shared.to_server.read_closed = true;
+    }
+}
+
+impl ClientEnd {
+    /// Queues the start of `bytes` and returns how much that was; the rest must wait until the server has read.
+    pub(crate) fn send(&self, bytes: &[u8]) -> usize {
+        let room = {
+            let pipe = &mut self.0.borrow_mut().to_server;
+            if pipe.read_closed {
+                return bytes.len();
+            }
+            let room = bytes.len().min(CAPACITY - pipe.bytes.len());
+            pipe.bytes.extend(&bytes[..room]);
+            room
+        };
+        self.wake_server();
+        room
+    }
+
+    /// Takes what the server has written, and whether it has closed.
+    pub(crate) fn receive(&self) -> (Vec<u8>, bool) {
+        let received = {
+            let pipe = &mut self.0.borrow_mut().to_client;
+            (std::mem::take(&mut pipe.bytes).into(), pipe.write_closed)
+        };
+        self.wake_server();
+        received
+    }
+
+    pub(crate) fn shutdown_write(&self) {
+        self.0.borrow_mut().to_server.write_closed = true;
+        self.wake_server();
+    }
+
+    fn wake_server(&self) {
+        let waker = self.0.borrow_mut().server.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for ClientEnd {
+    fn drop(&mut self) {
+        self.0.borrow_mut().to_client.read_closed = true;
+        self.shutdown_write();
+    }
+}

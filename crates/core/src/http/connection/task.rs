@@ -1,0 +1,180 @@
+//! The task of a connection: serving, then perhaps refusing, then lingering until the client has read what was sent.
+
+use std::{
+    future::Future,
+    mem::MaybeUninit,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use hyper::server::conn::http1;
+
+use super::{Connection, End, Overdue, Stage, io::Io};
+use crate::http::{reply, service::Service, strict::Refusal};
+
+/// How long a closed connection waits for the client to close too, in nanoseconds. Closing at once, with bytes unread, would reset
+/// the connection and could take the response with it.
+const LINGER: u64 = 1_000_000_000;
+
+/// Header fields that hyper has room for without being told.
+const HYPER_HEADERS: usize = 100;
+
+/// Serves a connection to its end.
+pub(crate) fn serve(connection: Rc<Connection>) -> impl Future<Output = ()> {
+    let mut builder = http1::Builder::new();
+    if connection.server.options.limits.header_count > HYPER_HEADERS {
+        builder.max_headers(connection.server.options.limits.header_count);
+    }
+    let hyper = builder.serve_connection(Io(Rc::clone(&connection)), Service(Rc::clone(&connection)));
+    Task { connection, state: State::Serving(Box::pin(hyper)) }
+}
+
+struct Task {
+    connection: Rc<Connection>,
+    state: State,
+}
+
+enum State {
+    Serving(Pin<Box<http1::Connection<Io, Service>>>),
+    /// The rest of the refusal that is still to be written.
+    Refusing(Vec<u8>),
+    Lingering,
+    Closed,
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.connection.set_waker(cx);
+        loop {
+            let next = match &mut self.state {
+                State::Serving(_) => self.poll_serving(cx),
+                State::Refusing(_) => self.poll_refusing(cx),
+                State::Lingering => self.poll_lingering(cx),
+                State::Closed => return Poll::Ready(()),
+            };
+            match next {
+                Poll::Ready(next) => self.state = next,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Task {
+    fn poll_serving(&mut self, cx: &mut Context<'_>) -> Poll<State> {
+        let State::Serving(hyper) = &mut self.state else { return Poll::Ready(State::Closed) };
+        let connection = &self.connection;
+        if connection.alarm.poll(cx) {
+            match connection.overdue() {
+                Overdue::Nothing => {}
+                Overdue::Refuse(refusal) => return Poll::Ready(self.refuse(refusal)),
+                Overdue::Close => return Poll::Ready(self.hang_up()),
+            }
+        }
+        if connection.end.get() == End::Aborted {
+            return Poll::Ready(State::Closed);
+        }
+        if let Poll::Ready(result) = hyper.as_mut().poll(cx) {
+            return Poll::Ready(self.served(&result));
+        }
+        if let Some(refusal) = connection.refusal_due() {
+            return Poll::Ready(self.refuse(refusal));
+        }
+        connection.settle();
+        // The alarm may have been moved to the past by this very step.
+        if connection.alarm.poll(cx) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// hyper is done: the last response asked to close, or the client has left.
+    fn served(&self, result: &hyper::Result<()>) -> State {
+        let is_orderly = result.is_ok() && !self.connection.has_ended.get();
+        if is_orderly { self.linger() } else { State::Closed }
+    }
+
+    fn refuse(&self, refusal: Refusal) -> State {
+        if self.connection.end.get() == End::Peer {
+            self.connection.end.set(End::Refused);
+        }
+        if self.connection.message.stage.get() == Stage::Answering {
+            // Half a response cannot be taken back.
+            return State::Closed;
+        }
+        self.connection.alarm.set(self.connection.now() + LINGER);
+        State::Refusing(reply::refusal(refusal))
+    }
+
+    fn hang_up(&self) -> State {
+        if self.connection.message.stage.get() == Stage::Idle {
+            self.connection.transport.shutdown_write();
+            return self.linger();
+        }
+        State::Closed
+    }
+
+    fn linger(&self) -> State {
+        self.connection.alarm.set(self.connection.now() + LINGER);
+        State::Lingering
+    }
+
+    fn poll_refusing(&mut self, cx: &mut Context<'_>) -> Poll<State> {
+        let State::Refusing(bytes) = &mut self.state else { return Poll::Ready(State::Closed) };
+        while !bytes.is_empty() {
+            match self.connection.transport.poll_write(cx, bytes) {
+                Poll::Ready(Ok(written)) => drop(bytes.drain(..written)),
+                Poll::Ready(Err(_)) => return Poll::Ready(State::Closed),
+                Poll::Pending if self.connection.alarm.poll(cx) => return Poll::Ready(State::Closed),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        self.connection.transport.shutdown_write();
+        Poll::Ready(State::Lingering)
+    }
+
+    fn poll_lingering(&self, cx: &mut Context<'_>) -> Poll<State> {
+        if self.connection.alarm.poll(cx) || self.connection.end.get() == End::Aborted {
+            return Poll::Ready(State::Closed);
+        }
+        let mut unread = [MaybeUninit::uninit(); 16 * 1024];
+        match self.connection.transport.poll_read(cx, &mut unread) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(State::Closed),
+            Poll::Ready(Ok(_)) => {
+                // One read a turn: whoever sends on and on is not served at others' cost.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Connection {
+    fn set_waker(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if waker.is_none() {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    /// A refusal whose turn it is: all before it is answered, or it is about the very request that is being served.
+    fn refusal_due(&self) -> Option<Refusal> {
+        let gate = self.gate.borrow();
+        let (refusal, message) = gate.refused_message()?;
+        let is_current = message <= self.message.count.get();
+        (self.message.stage.get() == Stage::Idle && !gate.is_holding() && message == self.message.count.get() + 1 || is_current)
+            .then_some(refusal)
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        // hyper's parts go first: they end the exchange while the connection can still say why.
+        self.state = State::Closed;
+        self.connection.server.connection_ended(&self.connection);
+    }
+}

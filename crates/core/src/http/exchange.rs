@@ -1,0 +1,354 @@
+//! One request and its response, between the host and hyper.
+//!
+//! The host's side is the handle: it ends with [`Event::Closed`]. hyper's side is the future of the response, then its body. Either
+//! may end first: a client that goes away closes the handle, and a handle that was closed by a timeout still gives hyper the
+//! answer that says so.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::{Http, body::Body, connection::Connection, reply::ResponseHead};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::{Cause, Chunk, Event, RequestHead},
+    handle::Handle,
+};
+
+pub(crate) struct Exchange {
+    pub(crate) handle: Handle,
+    token: u64,
+    http: Rc<Http>,
+    connection: Rc<Connection>,
+    incoming: RefCell<Option<Incoming>>,
+    /// The read that waits for the next bytes of the request's body.
+    read: Cell<Option<u64>>,
+    reply: RefCell<Reply>,
+    is_open: Cell<bool>,
+    /// The handler may still answer until then; moved on while it waits for the client.
+    pub(crate) handler_deadline: Cell<u64>,
+}
+
+/// The response, from the host's verbs to hyper.
+enum Reply {
+    Awaited,
+    /// Answered, and not fetched by hyper yet.
+    Ready(Box<http::Response<Body>>),
+    Streamed(Stream),
+    Fetched,
+}
+
+/// Pieces that wait to be written.
+#[derive(Default)]
+struct Stream {
+    head: Option<ResponseHead>,
+    pieces: VecDeque<(Bytes, u64)>,
+    bytes: usize,
+    is_finished: bool,
+}
+
+impl Exchange {
+    pub(crate) fn new(handle: Handle, token: u64, http: Rc<Http>, connection: Rc<Connection>, incoming: Option<Incoming>) -> Self {
+        Self {
+            handle,
+            token,
+            http,
+            connection,
+            incoming: RefCell::new(incoming),
+            read: Cell::new(None),
+            reply: RefCell::new(Reply::Awaited),
+            is_open: Cell::new(true),
+            handler_deadline: Cell::new(u64::MAX),
+        }
+    }
+
+    /// Tells the host of the request.
+    pub(crate) fn announce(&self, head: Box<RequestHead>, body: Option<Bytes>) {
+        self.http.core.report(Event::Request { handle: self.handle, token: self.token, head, body });
+    }
+
+    /// Ends the host's side, once. Every read and write that is under way gets its last event first.
+    pub(crate) fn close(&self, cause: Cause) {
+        if !self.is_open.replace(false) {
+            return;
+        }
+        self.finish_read(Chunk::Aborted);
+        if let Reply::Streamed(stream) = &mut *self.reply.borrow_mut() {
+            stream.is_finished = true;
+            for (_, token) in stream.pieces.drain(..) {
+                self.http.core.report(Event::Written { handle: self.handle, token, sent: false });
+            }
+        }
+        self.http.core.report(Event::Closed { handle: self.handle, token: self.token, cause });
+        self.http.forget_request(self.handle);
+        self.connection.exchange_closed();
+        self.connection.server.request_ended();
+    }
+
+    /// Ends the host's side with an answer of the engine's.
+    pub(crate) fn answer_instead(&self, response: http::Response<Body>, cause: Cause) {
+        if matches!(*self.reply.borrow(), Reply::Awaited) {
+            self.reply.replace(Reply::Ready(Box::new(response)));
+        }
+        self.close(cause);
+        self.connection.wake();
+    }
+
+    /// Returns whether the start of the response has not been given.
+    pub(crate) fn is_awaited(&self) -> bool {
+        matches!(*self.reply.borrow(), Reply::Awaited)
+    }
+
+    /// Returns whether somebody waits for bytes of the request's body.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.read.get().is_some()
+    }
+
+    // The host's verbs.
+
+    pub(crate) fn read(&self, token: u64) -> Result<()> {
+        if self.is_reading() {
+            return Err(Error::conflict("request_read", "a read of this body is under way; wait for its event"));
+        }
+        self.read.set(Some(token));
+        self.connection.wake();
+        Ok(())
+    }
+
+    pub(crate) fn respond(&self, head: ResponseHead, body: Bytes) -> Result<()> {
+        head.check("respond", Some(body.len()))?;
+        self.begin_reply("respond", Reply::Ready(Box::new(head.with(Body::Whole(body)))))
+    }
+
+    pub(crate) fn respond_streamed(&self, head: ResponseHead) -> Result<()> {
+        head.check("respond_streamed", None)?;
+        self.begin_reply("respond_streamed", Reply::Streamed(Stream { head: Some(head), ..Stream::default() }))
+    }
+
+    fn begin_reply(&self, operation: &'static str, reply: Reply) -> Result<()> {
+        if !self.is_awaited() {
+            return Err(Error::conflict(operation, "this request has been answered; a request has one response"));
+        }
+        self.reply.replace(reply);
+        self.connection.wake();
+        Ok(())
+    }
+
+    pub(crate) fn write(&self, bytes: Bytes, token: u64) -> Result<()> {
+        self.with_open_stream("write", |stream| {
+            if !stream.pieces.is_empty() && stream.bytes + bytes.len() > self.connection.server.options.limits.stream_bytes {
+                return Err(Error::new(
+                    ErrorKind::Full,
+                    "write",
+                    "the client has not taken what was written; wait for a Written event",
+                ));
+            }
+            stream.bytes += bytes.len();
+            stream.pieces.push_back((bytes, token));
+            Ok(())
+        })
+    }
+
+    pub(crate) fn finish(&self) -> Result<()> {
+        self.with_open_stream("finish", |stream| {
+            stream.is_finished = true;
+            Ok(())
+        })
+    }
+
+    fn with_open_stream(&self, operation: &'static str, change: impl FnOnce(&mut Stream) -> Result<()>) -> Result<()> {
+        match &mut *self.reply.borrow_mut() {
+            Reply::Streamed(stream) if !stream.is_finished => change(stream)?,
+            _ => {
+                return Err(Error::conflict(
+                    operation,
+                    "no streamed response is open; call respond_streamed first, and finish last",
+                ));
+            }
+        }
+        self.connection.wake();
+        Ok(())
+    }
+
+    /// Gives up the response in the middle: the client sees that it is incomplete.
+    pub(crate) fn abort(&self) {
+        self.connection.abort();
+        self.close(Cause::Cancelled);
+        self.connection.wake();
+    }
+
+    // hyper's side.
+
+    /// Brings on what the host waits for, and gives the response once there is one.
+    pub(crate) fn poll_reply(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<http::Response<Body>> {
+        self.poll_incoming(cx);
+        let mut reply = self.reply.borrow_mut();
+        match &mut *reply {
+            Reply::Ready(_) => {
+                let Reply::Ready(response) = std::mem::replace(&mut *reply, Reply::Fetched) else { return Poll::Pending };
+                drop(reply);
+                self.close(Cause::Done);
+                Poll::Ready(*response)
+            }
+            Reply::Streamed(Stream { head, .. }) => match head.take() {
+                Some(head) => Poll::Ready(head.with(Body::Streamed(Rc::clone(self)))),
+                None => Poll::Pending,
+            },
+            Reply::Awaited | Reply::Fetched => Poll::Pending,
+        }
+    }
+
+    /// Gives the next piece, while the connection takes more.
+    pub(crate) fn poll_stream(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.poll_incoming(cx);
+        let mut reply = self.reply.borrow_mut();
+        let Reply::Streamed(stream) = &mut *reply else { return Poll::Ready(None) };
+        if self.connection.is_congested() {
+            return Poll::Pending;
+        }
+        match stream.pieces.pop_front() {
+            Some((bytes, token)) => {
+                stream.bytes -= bytes.len();
+                self.connection.handed(bytes.len());
+                self.http.core.report(Event::Written { handle: self.handle, token, sent: true });
+                Poll::Ready(Some(bytes))
+            }
+            None if stream.is_finished => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(crate) fn is_stream_complete(&self) -> bool {
+        matches!(&*self.reply.borrow(), Reply::Streamed(stream) if stream.is_finished && stream.pieces.is_empty())
+    }
+
+    /// hyper is done with the body: it was sent whole, or the client is gone, or the method was HEAD.
+    pub(crate) fn stream_dropped(&self) {
+        let is_whole = self.is_stream_complete() || self.connection.is_head_request();
+        self.close(if is_whole { Cause::Done } else { self.connection.end_cause() });
+    }
+
+    /// hyper dropped the future of the response.
+    pub(crate) fn reply_dropped(&self) {
+        if !matches!(*self.reply.borrow(), Reply::Fetched | Reply::Streamed(Stream { head: None, .. })) {
+            self.close(self.connection.end_cause());
+        }
+    }
+
+    fn poll_incoming(&self, cx: &mut Context<'_>) {
+        if !self.is_reading() {
+            return;
+        }
+        let chunk = {
+            let mut incoming = self.incoming.borrow_mut();
+            match incoming.as_mut().map(|incoming| poll_data(incoming, cx)) {
+                None => Chunk::End,
+                Some(Poll::Pending) => return,
+                Some(Poll::Ready(Some(Ok(bytes)))) => Chunk::Data(bytes),
+                Some(Poll::Ready(None)) => {
+                    *incoming = None;
+                    Chunk::End
+                }
+                Some(Poll::Ready(Some(Err(_)))) => {
+                    *incoming = None;
+                    Chunk::Aborted
+                }
+            }
+        };
+        self.finish_read(chunk);
+    }
+
+    fn finish_read(&self, chunk: Chunk) {
+        if let Some(token) = self.read.take() {
+            self.http.core.report(Event::Body { handle: self.handle, token, chunk });
+        }
+    }
+}
+
+/// The next bytes of a body, without its trailers.
+fn poll_data(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<std::result::Result<Bytes, hyper::Error>>> {
+    loop {
+        match Pin::new(&mut *incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                Err(_trailers) => {}
+            },
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}
+
+/// A body that is gathered before the host hears of its request.
+pub(crate) struct Gathering {
+    incoming: Incoming,
+    first: Bytes,
+    rest: BytesMut,
+    limit: u64,
+}
+
+/// What became of gathering.
+pub(crate) enum Gathered {
+    Whole(Bytes),
+    TooLong,
+    /// The client is gone, or its framing was refused.
+    Broken,
+}
+
+impl Gathering {
+    pub(crate) fn new(incoming: Incoming, limit: u64) -> Self {
+        Self { incoming, first: Bytes::new(), rest: BytesMut::new(), limit }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Gathered> {
+        loop {
+            if self.incoming.is_end_stream() {
+                return Poll::Ready(Gathered::Whole(self.take()));
+            }
+            match poll_data(&mut self.incoming, cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(Gathered::Whole(self.take())),
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Gathered::Broken),
+                Poll::Ready(Some(Ok(bytes))) if self.length() + bytes.len() as u64 > self.limit => {
+                    return Poll::Ready(Gathered::TooLong);
+                }
+                Poll::Ready(Some(Ok(bytes))) => self.push(bytes),
+            }
+        }
+    }
+
+    fn length(&self) -> u64 {
+        (self.first.len() + self.rest.len()) as u64
+    }
+
+    /// The first piece is kept as it came: most bodies are one piece.
+    fn push(&mut self, bytes: Bytes) {
+        if self.first.is_empty() {
+            self.first = bytes;
+            return;
+        }
+        if self.rest.is_empty() {
+            let left = self.incoming.size_hint().lower() as usize;
+            self.rest.reserve(self.first.len() + bytes.len() + left);
+            self.rest.extend_from_slice(&self.first);
+            self.first.clear();
+            self.rest.extend_from_slice(&bytes);
+            return;
+        }
+        self.rest.extend_from_slice(&bytes);
+    }
+
+    fn take(&mut self) -> Bytes {
+        if self.rest.is_empty() { std::mem::take(&mut self.first) } else { std::mem::take(&mut self.rest).freeze() }
+    }
+}

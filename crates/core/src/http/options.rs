@@ -1,0 +1,102 @@
+//! Limits and timeouts of a server.
+
+use std::time::Duration;
+
+/// How much a server takes before it refuses.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of a request's head, from the request line to the empty line. More is a 431. Default: 32 KiB.
+    pub head_bytes: usize,
+    /// Bytes of a request's target. More is a 414. Default: 8 KiB.
+    pub target_bytes: usize,
+    /// Header fields of a request. More is a 431. Default: 100.
+    pub header_count: usize,
+    /// Bytes of a request's body. More is a 413. Default: 16 MiB.
+    pub body_bytes: u64,
+    /// Open connections. Beyond it the server stops accepting, and clients wait in the listener's queue. Default: 65,536.
+    pub connections: usize,
+    /// Requests whose handler has not answered. Beyond it a request gets a 503. Default: 16,384.
+    pub requests: usize,
+    /// Bytes of a streamed response that wait to be sent. Beyond it a write is refused until there is room. Default: 256 KiB.
+    pub stream_bytes: usize,
+    /// Bytes a second that a client must send of a body, or take of a response, once its timeout is used up. Default: 240, as in
+    /// Kestrel.
+    pub min_rate: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes: 32 * 1024,
+            target_bytes: 8 * 1024,
+            header_count: 100,
+            body_bytes: 16 * 1024 * 1024,
+            connections: 65_536,
+            requests: 16_384,
+            stream_bytes: 256 * 1024,
+            min_rate: 240,
+        }
+    }
+}
+
+/// How long a server waits, in each situation by itself. `None` waits without end.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// From the first byte of a request's head to its last. Then a 408. Default: 30 s.
+    pub header: Option<Duration>,
+    /// Waiting for a body's bytes, while somebody wants them. Every byte earns time at [`Limits::min_rate`], so that a client that
+    /// sends steadily is never cut off and one that trickles is. Then a 408. Default: 30 s.
+    pub body: Option<Duration>,
+    /// From the request to the start of its response, without the time spent waiting for the body. Then a 503, and the handler is
+    /// cancelled. Default: 60 s.
+    pub handler: Option<Duration>,
+    /// Waiting for the client to take what is written; bytes earn time as in `body`. Then the connection is closed. Default: 30 s.
+    pub write: Option<Duration>,
+    /// An open connection without a request. Then it is closed. Default: 75 s, as in nginx.
+    pub keep_alive: Option<Duration>,
+    /// From the start of a drain to the end of waiting. Then handlers are cancelled, their requests get a 503 and connections are
+    /// closed. Default: 30 s.
+    pub drain: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        Self {
+            header: seconds(30),
+            body: seconds(30),
+            handler: seconds(60),
+            write: seconds(30),
+            keep_alive: seconds(75),
+            drain: seconds(30),
+        }
+    }
+}
+
+/// Settings of an HTTP server.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ServerOptions {
+    /// How much it takes.
+    pub limits: Limits,
+    /// How long it waits.
+    pub timeouts: Timeouts,
+}
+
+/// Settings of one route.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct RouteOptions {
+    /// Report the request once its whole body is there, together with it. Default: the body is read on demand.
+    pub whole_body: bool,
+}
+
+impl RouteOptions {
+    /// Makes options that ask for the whole body, or not.
+    #[must_use]
+    pub fn whole_body(whole_body: bool) -> Self {
+        Self { whole_body }
+    }
+}

@@ -1,0 +1,191 @@
+//! From hyper's request to the host's event, and back.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, CONNECTION, EXPECT, RETRY_AFTER},
+};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::{
+    body::Body,
+    connection::Connection,
+    exchange::{Exchange, Gathered, Gathering},
+    reply::problem,
+    routes::{Lookup, Route},
+};
+use crate::event::{Cause, RequestHead};
+
+/// Serves the requests of one connection.
+pub(crate) struct Service(pub(crate) Rc<Connection>);
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Reply;
+
+    fn call(&self, request: Request<Incoming>) -> Reply {
+        let connection = &self.0;
+        connection.request_started(request.method() == Method::HEAD);
+        let server = &connection.server;
+        let limit = server.options.limits.body_bytes;
+        if request.headers().get(EXPECT).is_some_and(|expect| !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+            return self.answer(problem(StatusCode::EXPECTATION_FAILED, "only 100-continue can be expected"));
+        }
+        if request.body().size_hint().lower() > limit {
+            return self.refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
+        }
+        let routes = server.routes.borrow();
+        let (route, params) = match routes.find(request.method(), request.uri().path()) {
+            Lookup::Found(route, params) => (route.clone(), params),
+            Lookup::NotFound => return self.answer(problem(StatusCode::NOT_FOUND, "nothing is served at this path")),
+            Lookup::MethodNotAllowed(allow) => {
+                let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this path is served for other methods");
+                response.headers_mut().insert(ALLOW, allow.clone());
+                return self.answer(response);
+            }
+        };
+        if server.is_overloaded() {
+            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way");
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            return self.answer(response);
+        }
+        self.accept(request, &route, params)
+    }
+}
+
+impl Service {
+    fn accept(&self, request: Request<Incoming>, route: &Route, params: Vec<(u32, u32)>) -> Reply {
+        let (parts, incoming) = request.into_parts();
+        let head = Box::new(RequestHead {
+            method: parts.method,
+            uri: parts.uri,
+            version: parts.version,
+            headers: parts.headers,
+            params,
+            peer: self.0.peer,
+        });
+        if incoming.is_end_stream() {
+            return self.dispatch(head, route, None, route.options.whole_body.then(Bytes::new));
+        }
+        if !route.options.whole_body {
+            return self.dispatch(head, route, Some(incoming), None);
+        }
+        let gathering = Gathering::new(incoming, self.0.server.options.limits.body_bytes);
+        let mut reply =
+            Reply { connection: Rc::clone(&self.0), state: State::Gathering(Box::new((head, route.clone(), gathering))) };
+        // Says at once that the body is wanted, so that hyper reads on before it asks for the response.
+        if let Poll::Ready(response) = reply.poll_response(&mut Context::from_waker(Waker::noop())) {
+            reply.state = State::Answered(Some(Box::new(response)));
+        }
+        reply
+    }
+
+    fn dispatch(&self, head: Box<RequestHead>, route: &Route, incoming: Option<Incoming>, body: Option<Bytes>) -> Reply {
+        let exchange = self.0.start_exchange(route.token, incoming);
+        exchange.announce(head, body);
+        Reply { connection: Rc::clone(&self.0), state: State::Awaiting(exchange) }
+    }
+
+    fn answer(&self, response: Response<Body>) -> Reply {
+        Reply { connection: Rc::clone(&self.0), state: State::Answered(Some(Box::new(response))) }
+    }
+
+    /// Answers, and closes the connection rather than read what follows.
+    fn refuse(&self, status: StatusCode, detail: &str) -> Reply {
+        self.answer(closing(problem(status, detail)))
+    }
+}
+
+fn closing(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The future of a response.
+pub(crate) struct Reply {
+    connection: Rc<Connection>,
+    state: State,
+}
+
+enum State {
+    Answered(Option<Box<Response<Body>>>),
+    /// The host is told once the body is whole.
+    Gathering(Box<(Box<RequestHead>, Route, Gathering)>),
+    Awaiting(Rc<Exchange>),
+}
+
+impl Reply {
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+        loop {
+            match &mut self.state {
+                State::Answered(response) => return response.take().map_or(Poll::Pending, |response| Poll::Ready(*response)),
+                State::Awaiting(exchange) => return exchange.poll_reply(cx),
+                State::Gathering(gathering) => {
+                    self.connection.set_gathering(true);
+                    let gathered = ready!(gathering.2.poll(cx));
+                    self.connection.set_gathering(false);
+                    self.gathered(gathered);
+                }
+            }
+        }
+    }
+
+    fn gathered(&mut self, gathered: Gathered) {
+        let body = match gathered {
+            Gathered::Whole(body) => body,
+            Gathered::TooLong => {
+                let response = closing(problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long"));
+                self.state = State::Answered(Some(Box::new(response)));
+                return;
+            }
+            Gathered::Broken => {
+                self.state = State::Answered(None);
+                return;
+            }
+        };
+        if let State::Gathering(gathering) = std::mem::replace(&mut self.state, State::Answered(None)) {
+            let (head, route, _) = *gathering;
+            let exchange = self.connection.start_exchange(route.token, None);
+            exchange.announce(head, Some(body));
+            self.state = State::Awaiting(exchange);
+        }
+    }
+}
+
+impl Future for Reply {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(self.poll_response(cx));
+        self.connection.response_started();
+        Poll::Ready(Ok(if self.connection.server.is_draining() { closing(response) } else { response }))
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.connection.set_gathering(false);
+        if let State::Awaiting(exchange) = &self.state {
+            exchange.reply_dropped();
+        }
+    }
+}
+
+/// Why an exchange ends when its connection does.
+pub(crate) fn cause_of_end(timed_out: bool, refused: bool) -> Cause {
+    match (timed_out, refused) {
+        (true, _) => Cause::TimedOut,
+        (false, true) => Cause::Refused,
+        (false, false) => Cause::Disconnected,
+    }
+}
