@@ -1,1 +1,24 @@
+//! The native layer of hostloop for Python: converts, calls and maps errors. Idiom, types and documentation are the Python
+//! package's.
 
+mod client;
+mod errors;
+mod exchange;
+mod head;
+mod host;
+mod options;
+mod pinned;
+
+use pyo3::prelude::*;
+
+/// The native layer under `hostloop`. Use that.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::{
+        client::Client,
+        exchange::Exchange,
+        head::{Head, parse_address, quote_path},
+        host::Host,
+    };
+}

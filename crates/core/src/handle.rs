@@ -52,6 +52,18 @@ impl Handle {
         Self(bits)
     }
 
+    /// Returns what the handle names, or `None` for a number that never was a handle.
+    #[must_use]
+    pub fn kind(self) -> Option<Kind> {
+        [Kind::Timer, Kind::Watch, Kind::Server, Kind::Listener, Kind::Client, Kind::Request].into_iter().find(|&kind| self.is(kind))
+    }
+
+    /// Returns the handle's place in a table of its kind, for tables of the host's that go with it. Places are used again.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.slot() as usize
+    }
+
     pub(crate) fn slot(self) -> u32 {
         self.0 as u32
     }

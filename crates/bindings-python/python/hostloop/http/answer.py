@@ -1,0 +1,90 @@
+"""From what a handler returned, or raised, to the response."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ClientDisconnected, ConflictError, FullError, HTTPError, StaleError
+from .response import Response, StreamingResponse, encode_json, problem
+
+if TYPE_CHECKING:
+    from .._core import Exchange
+
+__all__ = ["answer", "fail"]
+
+log = logging.getLogger("hostloop")
+
+RunInThread = Callable[..., Awaitable[Any]]
+
+
+def answer(x: Exchange, result: Any, run_in_thread: RunInThread) -> Any:
+    """Answers with what a handler returned. A stream is answered by the coroutine that is returned."""
+    if isinstance(result, Response):
+        x.respond(result.head, result.content)
+    elif isinstance(result, str):
+        x.text(str(result))
+    elif isinstance(result, (bytes, bytearray, memoryview)):
+        x.bytes(bytes(result))
+    elif result is None:
+        x.no_content()
+    elif isinstance(result, StreamingResponse):
+        return stream(x, result, run_in_thread)
+    elif isinstance(result, (AsyncIterator, Iterator)):
+        return stream(x, StreamingResponse(result), run_in_thread)
+    else:
+        x.json(encode_json(result))
+    return None
+
+
+async def stream(x: Exchange, response: StreamingResponse, run_in_thread: RunInThread) -> None:
+    """Sends a response piece by piece, and waits for the client before it asks for more."""
+    content = response.content
+    pieces = content if isinstance(content, AsyncIterable) else in_thread(content, run_in_thread)
+    x.start(response.head)
+    try:
+        async for piece in pieces:
+            data = piece.encode() if isinstance(piece, str) else bytes(piece)
+            if data and not await x.write(data):
+                raise ClientDisconnected("the client left before the response was complete")
+        x.finish()
+    finally:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def in_thread(content: Iterable[bytes | str], run_in_thread: RunInThread) -> AsyncIterator[bytes | str]:
+    """Steps an ordinary iterator in a thread."""
+    end = object()
+    iterator = iter(content)
+    try:
+        while (piece := await run_in_thread(next, iterator, end)) is not end:
+            yield piece
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+
+
+def fail(x: Exchange, error: BaseException, route: Any) -> None:
+    """Answers with what a handler raised: the client learns of an `HTTPError` alone, the log of everything."""
+    if isinstance(error, (StaleError, ClientDisconnected)):
+        # The request has ended meanwhile: nobody is left to be told.
+        return
+    if isinstance(error, HTTPError):
+        response = problem(error)
+    else:
+        name = route.name if route is not None else x.raw_path
+        log.error("%s: the handler raised %s", name, type(error).__name__, exc_info=error)
+        response = problem(HTTPError(500))
+    try:
+        x.respond(response.head, response.content)
+    except StaleError:
+        return
+    except (ConflictError, FullError):
+        # The response has begun: closing the connection is all that can tell the client.
+        x.abort()
+    if not isinstance(error, Exception):
+        raise error

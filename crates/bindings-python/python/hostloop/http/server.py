@@ -1,0 +1,149 @@
+"""One application, served in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from .._core import Host
+from ..errors import AddressError, ClosedError
+from .compile import Route, compile_route
+from .options import Limits, Timeouts
+
+__all__ = ["Server", "resolve"]
+
+log = logging.getLogger("hostloop")
+
+LAST_WORDS = 5.0
+"""Seconds that cancelled handlers have to end, once their connections are closed."""
+
+
+class Server:
+    """Serves routes in the running event loop, until it is drained."""
+
+    def __init__(self, routes: Iterable[Route], limits: Limits, timeouts: Timeouts, threads: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._executor: ThreadPoolExecutor | None = None
+        self._threads = threads
+        self._drained = self._loop.create_future()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._receivers: dict[int, Callable[[bytes | None], None]] = {}
+        self._closed = False
+        self.addresses: list[str] = []
+        """Where it listens: `127.0.0.1:8000`, `[::1]:8000` or `unix:/run/app.sock`."""
+        self._host = Host(self._loop, self, limits, timeouts)
+        for route in routes:
+            compiled = compile_route(route, self._loop, self._run_in_thread)
+            self._host.route(route.method, route.path, compiled.start, compiled.wants_body, route.ignores_disconnect)
+        self._host.attach()
+
+    @property
+    def url(self) -> str:
+        """The first address as a URL."""
+        if not self.addresses:
+            raise ClosedError("the server does not listen; call listen first")
+        address = self.addresses[0]
+        return address if address.startswith("unix:") else f"http://{address}"
+
+    @property
+    def status(self) -> tuple[int, int]:
+        """The open connections, and the requests under way."""
+        return self._host.status()
+
+    def listen(self, address: str, *, reuse_port: bool = False) -> str:
+        """Starts to listen on an address, and returns it as it was bound: port 0 takes any free port."""
+        bound = self._host.listen(address, reuse_port)
+        self.addresses.append(bound)
+        return bound
+
+    def listen_on(self, sock: socket.socket) -> str:
+        """Starts to accept on a socket that listens already. The server owns it from now on."""
+        bound = self._host.listen_fd(sock.detach())
+        self.addresses.append(bound)
+        return bound
+
+    def drain(self, timeout: float | None = None) -> None:
+        """Stops accepting, and ends once every connection has; the rest is cut short after `timeout` seconds.
+
+        The default is `Timeouts.drain`. A second call can only bring the deadline forward.
+        """
+        if not self._drained.done():
+            self._host.drain(timeout)
+
+    async def wait(self) -> None:
+        """Waits until the server has drained."""
+        await asyncio.shield(self._drained)
+
+    async def close(self) -> None:
+        """Ends what is left: closes connections, cancels handlers and waits for them, up to 5 s."""
+        if self._closed:
+            return
+        self._closed = True
+        self._host.close()
+        self._host.turn()
+        self._host.detach()
+        if self._tasks:
+            _, stuck = await asyncio.wait(self._tasks, timeout=LAST_WORDS)
+            for task in stuck:
+                log.error("handler of %s ignored its cancellation for %s s and was abandoned", task.get_name(), LAST_WORDS)
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def connect(self, token: int, receive: Callable[[bytes | None], None]) -> Any:
+        """Opens a connection in memory. `receive` gets what the server writes, and None at the end."""
+        self._receivers[token] = receive
+        return self._host.connect(token)
+
+    def _run_in_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self._threads, "hostloop-handler")
+        call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
+        return self._loop.run_in_executor(self._executor, call)
+
+    # What the host calls.
+
+    def ended(self, task: asyncio.Task[Any], ignores_disconnect: bool) -> None:
+        """A request ended before its task did."""
+        if task.done():
+            return
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if not ignores_disconnect:
+            task.cancel()
+
+    def received(self, token: int, data: bytes) -> None:
+        """The server wrote to a connection in memory."""
+        self._receivers[token](data)
+
+    def closed(self, token: int) -> None:
+        """A connection in memory ended."""
+        self._receivers.pop(token)(None)
+
+    def drained(self) -> None:
+        """The server's last connection has ended."""
+        if not self._drained.done():
+            self._drained.set_result(None)
+
+    def failed(self, error: Exception) -> None:
+        """A turn failed. The engine goes on."""
+        log.error("the engine reported an error", exc_info=error)
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Turns a host's name into addresses. Several, as for `localhost`, all listen on the same port."""
+    if not isinstance(port, int) or not 0 <= port <= 65_535:
+        raise AddressError(f"port {port!r} is not a port; use 0 to 65535, where 0 takes any free one")
+    flags = socket.AI_PASSIVE | socket.AI_ADDRCONFIG
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=flags)
+    except OSError as error:
+        raise AddressError(f"host {host!r} has no address: {error.strerror}; use 127.0.0.1, ::1, 0.0.0.0 or a name that resolves") from None
+    hosts = list(dict.fromkeys((family, sockaddr[0]) for family, _, _, _, sockaddr in found))
+    return [f"[{name}]:{port}" if family == socket.AF_INET6 else f"{name}:{port}" for family, name in hosts]

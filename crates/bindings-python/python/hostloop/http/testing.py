@@ -1,0 +1,212 @@
+"""The test client: an application's own server, through memory instead of a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from http.client import HTTPResponse
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from .request import Headers
+from .response import encode_json
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..app import App
+    from .server import Server
+
+__all__ = ["TestClient", "TestResponse"]
+
+
+class TestResponse:
+    """What came back."""
+
+    __test__ = False
+
+    def __init__(self, status: int, headers: Headers, content: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.content = content
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8."""
+        return self.content.decode()
+
+    def json(self) -> Any:
+        """The body, decoded as JSON."""
+        return msgspec.json.decode(self.content)
+
+    def __repr__(self) -> str:
+        return f"<TestResponse {self.status}, {len(self.content)} bytes>"
+
+
+class Methods:
+    """The requests that a client makes, each through `request`."""
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """Makes a request. Options: `headers`, `query` (a mapping), and `json`, `content` or `data` (a form) as the body."""
+        raise NotImplementedError
+
+    def get(self, path: str, **options: Any) -> Any:
+        """Makes a GET request."""
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> Any:
+        """Makes a POST request."""
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> Any:
+        """Makes a PUT request."""
+        return self.request("PUT", path, **options)
+
+    def patch(self, path: str, **options: Any) -> Any:
+        """Makes a PATCH request."""
+        return self.request("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Any) -> Any:
+        """Makes a DELETE request."""
+        return self.request("DELETE", path, **options)
+
+    def head(self, path: str, **options: Any) -> Any:
+        """Makes a HEAD request."""
+        return self.request("HEAD", path, **options)
+
+    def options(self, path: str, **options: Any) -> Any:
+        """Makes an OPTIONS request."""
+        return self.request("OPTIONS", path, **options)
+
+
+class AsyncTestClient(Methods):
+    """Makes requests from within the loop that serves."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._tokens = itertools.count()
+
+    async def request(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Makes a request and waits for its response."""
+        received = bytearray()
+        ended = asyncio.get_running_loop().create_future()
+
+        def receive(data: bytes | None) -> None:
+            if data is not None:
+                received.extend(data)
+            elif not ended.done():
+                ended.set_result(None)
+
+        connection = self._server.connect(next(self._tokens), receive)
+        try:
+            await send(connection, write_request(method, path, **options))
+            await ended
+        finally:
+            if not ended.done():
+                connection.close()
+        return read_response(method, bytes(received))
+
+
+async def send(connection: Any, data: bytes) -> None:
+    """Sends everything, as fast as the server reads."""
+    while data:
+        sent = connection.send(data)
+        data = data[sent:]
+        if not sent:
+            await asyncio.sleep(0)
+
+
+class SyncTestClient(Methods):
+    """Makes requests from ordinary code: the loop runs while one is under way."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, client: AsyncTestClient) -> None:
+        self._loop = loop
+        self._client = client
+
+    def request(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Makes a request and waits for its response."""
+        return self._loop.run_until_complete(self._client.request(method, path, **options))
+
+
+class TestClient:
+    """Serves an application for tests, with `with` or `async with`.
+
+    ```python
+    with app.test() as client:
+        assert client.get("/health").json() == {"status": "ok"}
+    ```
+
+    Requests go through the whole server, parsing included, without a socket. Each has a connection of its own.
+    """
+
+    __test__ = False
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._stack = AsyncExitStack()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __aenter__(self) -> AsyncTestClient:
+        return AsyncTestClient(await self._stack.enter_async_context(self._app.unbound()))
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    def __enter__(self) -> SyncTestClient:
+        self._loop = asyncio.new_event_loop()
+        return SyncTestClient(self._loop, self._loop.run_until_complete(self.__aenter__()))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.run_until_complete(self.__aexit__(kind, error, trace))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            self._loop.close()
+
+
+def write_request(
+    method: str,
+    path: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, Any] | None = None,
+    json: Any = None,
+    content: bytes | str | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Writes a request as bytes."""
+    fields = {"host": "testserver", "connection": "close"}
+    body = content.encode() if isinstance(content, str) else content
+    if json is not None:
+        body, fields["content-type"] = encode_json(json), "application/json"
+    elif data is not None:
+        body, fields["content-type"] = urlencode(data, doseq=True).encode(), "application/x-www-form-urlencoded"
+    if body is not None:
+        fields["content-length"] = str(len(body))
+    fields.update({name.lower(): value for name, value in (headers or {}).items()})
+    target = f"{path}?{urlencode(query, doseq=True)}" if query else path
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+    return "\r\n".join(lines).encode("latin-1") + (body or b"")
+
+
+class Received(io.BytesIO):
+    """Bytes that `http.client` can read as from a socket."""
+
+    def makefile(self, *_: Any) -> Received:
+        """Returns itself."""
+        return self
+
+
+def read_response(method: str, received: bytes) -> TestResponse:
+    """Reads a response. One that is cut off raises `http.client.HTTPException`."""
+    response = HTTPResponse(Received(received), method=method)  # type: ignore[arg-type]
+    response.begin()
+    content = response.read()
+    return TestResponse(response.status, Headers([(k.lower(), v) for k, v in response.getheaders()]), content)

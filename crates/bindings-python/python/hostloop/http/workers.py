@@ -1,0 +1,270 @@
+"""Several processes on one port, and the supervisor that replaces one that dies.
+
+The supervisor binds every socket and keeps it open: connections that wait in a worker's queue while the worker is replaced are
+accepted by its successor instead of being reset. A worker is a fork of the supervisor, made before any event loop or engine, and
+tells it through a socket pair when it is ready and when it begins to drain; then its successor is started beside it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..errors import AddressError
+
+__all__ = ["Slot", "Supervisor", "worker_slot"]
+
+log = logging.getLogger("hostloop")
+
+READY, DRAINING = b"r", b"d"
+FIRST_BACKOFF, MAX_BACKOFF = 0.1, 5.0
+"""Seconds before a worker that died is replaced, doubled while its successors die within `STABLE`."""
+STABLE = 10.0
+
+
+@dataclass
+class Slot:
+    """A worker's place, as the worker sees it: its sockets, and its line to the supervisor."""
+
+    sockets: list[socket.socket]
+    line: socket.socket
+
+    def is_ready(self) -> None:
+        """Tells the supervisor that this worker serves."""
+        self.tell(READY)
+
+    def is_draining(self) -> None:
+        """Tells the supervisor that this worker accepts no more, so that its successor starts at once."""
+        self.tell(DRAINING)
+
+    def tell(self, what: bytes) -> None:
+        try:
+            self.line.send(what)
+        except OSError:
+            log.warning("worker %s has lost its supervisor", os.getpid())
+
+
+_slot: Slot | None = None
+
+
+def worker_slot() -> Slot:
+    """Returns this process's place among the workers."""
+    assert _slot is not None, "this process is not a worker"
+    return _slot
+
+
+@dataclass
+class Worker:
+    """A worker, as the supervisor sees it."""
+
+    pid: int
+    line: socket.socket
+    started: float
+    was_ready: bool = False
+    is_leaving: bool = False
+
+
+@dataclass
+class Place:
+    """What outlives the workers of a place: its sockets and its luck."""
+
+    sockets: list[socket.socket]
+    workers: list[Worker] = field(default_factory=list)
+    backoff: float = FIRST_BACKOFF
+    start_at: float | None = 0.0
+    """When the next worker is due; None while one serves."""
+
+
+class Supervisor:
+    """Keeps `count` workers alive on the same addresses."""
+
+    def __init__(self, count: int, addresses: list[str]) -> None:
+        self._places = [Place([]) for _ in range(count)]
+        self.addresses = [self._bind(address) for address in addresses]
+        self._stops = 0
+        self._failed = False
+
+    def run(self, serve: Callable[[], None]) -> None:
+        """Forks the workers and supervises them until SIGINT or SIGTERM, which they answer by draining.
+
+        A second signal cuts their drain short, a third kills them. SIGHUP replaces the workers one by one.
+        """
+        alarm, waker = socket.socketpair()
+        alarm.setblocking(False)
+        waker.setblocking(False)
+        handled = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD]
+        before = {number: signal.signal(number, lambda *_: None) for number in handled}
+        wakeup = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        try:
+            while self._is_needed():
+                self._start_due(serve)
+                self._wait(alarm)
+                self._reap()
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            for place in self._places:
+                for sock in place.sockets:
+                    sock.close()
+            alarm.close()
+            waker.close()
+        if self._failed:
+            raise SystemExit(1)
+
+    def _bind(self, address: str) -> str:
+        if address.startswith("unix:"):
+            sock = listen_unix(address.removeprefix("unix:"))
+            for place in self._places:
+                place.sockets.append(sock)
+            return address
+        for place in self._places:
+            sock = listen_tcp(address)
+            host, port = sock.getsockname()[:2]
+            address = f"[{host}]:{port}" if sock.family == socket.AF_INET6 else f"{host}:{port}"
+            place.sockets.append(sock)
+        return address
+
+    def _is_needed(self) -> bool:
+        return not self._stops or any(place.workers for place in self._places)
+
+    def _start_due(self, serve: Callable[[], None]) -> None:
+        now = time.monotonic()
+        for place in self._places:
+            if not self._stops and place.start_at is not None and place.start_at <= now:
+                place.start_at = None
+                place.workers.append(self._fork(place, serve))
+
+    def _fork(self, place: Place, serve: Callable[[], None]) -> Worker:
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self._become_worker(place, theirs, serve)
+        theirs.close()
+        ours.setblocking(False)
+        log.info("worker %s started", pid)
+        return Worker(pid, ours, time.monotonic())
+
+    def _become_worker(self, place: Place, line: socket.socket, serve: Callable[[], None]) -> None:
+        global _slot
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # A terminal sends SIGINT to the whole group; the supervisor decides.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            for other in self._places:
+                for worker in other.workers:
+                    worker.line.close()
+            _slot = Slot([sock.dup() for sock in place.sockets], line)
+            serve()
+            status = 0
+        except BaseException:
+            log.exception("worker %s failed", os.getpid())
+        finally:
+            logging.shutdown()
+            os._exit(status)
+
+    def _wait(self, alarm: socket.socket) -> None:
+        now = time.monotonic()
+        due = [place.start_at - now for place in self._places if place.start_at is not None and not self._stops]
+        lines = {worker.line: (place, worker) for place in self._places for worker in place.workers}
+        ready, _, _ = select.select([alarm, *lines], [], [], max(0.0, min(due)) if due else None)
+        for sock in ready:
+            if sock is alarm:
+                for number in alarm.recv(256):
+                    self._signalled(number)
+            else:
+                self._told(*lines[sock])
+
+    def _told(self, place: Place, worker: Worker) -> None:
+        try:
+            told = worker.line.recv(16)
+        except OSError:
+            told = b""
+        if READY in told:
+            worker.was_ready = True
+            for other in place.workers:
+                if other is not worker and not other.is_leaving:
+                    self._retire(other)
+        if DRAINING in told and not worker.is_leaving:
+            worker.is_leaving = True
+            place.start_at = time.monotonic()
+
+    def _signalled(self, number: int) -> None:
+        if number in (signal.SIGINT, signal.SIGTERM):
+            self._stops += 1
+            for place in self._places:
+                for worker in place.workers:
+                    os.kill(worker.pid, signal.SIGKILL if self._stops > 2 else signal.SIGTERM)
+        elif number == signal.SIGHUP:
+            for place in self._places:
+                place.start_at = time.monotonic()
+
+    def _retire(self, worker: Worker) -> None:
+        worker.is_leaving = True
+        os.kill(worker.pid, signal.SIGTERM)
+
+    def _reap(self) -> None:
+        for place in self._places:
+            for worker in list(place.workers):
+                pid, status = os.waitpid(worker.pid, os.WNOHANG)
+                if pid:
+                    worker.line.close()
+                    place.workers.remove(worker)
+                    self._died(place, worker, os.waitstatus_to_exitcode(status))
+
+    def _died(self, place: Place, worker: Worker, code: int) -> None:
+        log.log(logging.INFO if code == 0 else logging.ERROR, "worker %s ended with %s", worker.pid, code)
+        if self._stops or worker.is_leaving:
+            return
+        if not worker.was_ready and not any(other.was_ready for other in self._all()):
+            log.error("no worker could start; giving up")
+            self._stops, self._failed = 1, True
+            for other in self._all():
+                os.kill(other.pid, signal.SIGTERM)
+            return
+        if time.monotonic() - worker.started > STABLE:
+            place.backoff = FIRST_BACKOFF
+        place.start_at = time.monotonic() + (0 if worker.was_ready and place.backoff == FIRST_BACKOFF else place.backoff)
+        place.backoff = min(place.backoff * 2, MAX_BACKOFF)
+
+    def _all(self) -> list[Worker]:
+        return [worker for place in self._places for worker in place.workers]
+
+
+def listen_tcp(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host.strip("[]"), int(port)))
+        sock.listen(4096)
+    except OSError as error:
+        sock.close()
+        raise AddressError(error.errno, f"cannot listen on {address}: {error.strerror}; stop what listens there or choose another port") from None
+    return sock
+
+
+def listen_unix(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        sock.listen(4096)
+    except OSError as error:
+        sock.close()
+        raise AddressError(error.errno, f"cannot listen on unix:{path}: {error.strerror}") from None
+    return sock

@@ -1,0 +1,345 @@
+//! An engine in an asyncio loop: turns, dispatch, and the futures and tasks that events end.
+
+use std::cell::{Cell, RefCell};
+
+use hostloop::{Address, Cause, Chunk, Config, Engine, Event, Events, Handle, Kind, RouteOptions};
+use http::Method;
+use pyo3::{
+    IntoPyObjectExt, intern,
+    prelude::*,
+    types::PyBytes,
+};
+
+use crate::{
+    client::Client,
+    errors::{class, invalid, to_python},
+    exchange::Exchange,
+    options::{duration, server_options},
+    pinned::Pinned,
+};
+
+/// One engine with one HTTP server, inside one event loop.
+///
+/// The Python layer has the loop call `turn` when `fileno()` is readable.
+#[pyclass(frozen, weakref, module = "hostloop._core")]
+pub(crate) struct Host {
+    pinned: Pinned<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    server: Handle,
+    events: RefCell<Events>,
+    event_loop: Py<PyAny>,
+    call_soon: Py<PyAny>,
+    /// The Python layer's `ended`, `received`, `closed`, `drained` and `failed`.
+    hooks: Py<PyAny>,
+    /// The bound method `turn`, while attached. It refers back to the host, so `detach` drops it.
+    turn: RefCell<Option<Py<PyAny>>>,
+    /// Whether a turn is in the loop's queue: verbs of one batch share one.
+    is_scheduled: Cell<bool>,
+    routes: RefCell<Vec<Route>>,
+    running: RefCell<Vec<Running>>,
+    futures: RefCell<Futures>,
+}
+
+struct Route {
+    start: Py<PyAny>,
+    ignores_disconnect: bool,
+}
+
+/// The task that answers the request of a slot.
+#[derive(Default)]
+struct Running {
+    task: Option<Py<PyAny>>,
+    route: u64,
+}
+
+/// Futures that wait for an event, by token.
+#[derive(Default)]
+struct Futures {
+    waiting: Vec<Option<Py<PyAny>>>,
+    free: Vec<usize>,
+}
+
+impl Futures {
+    fn insert(&mut self, future: Py<PyAny>) -> u64 {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.waiting.push(None);
+            self.waiting.len() - 1
+        });
+        self.waiting[index] = Some(future);
+        index as u64
+    }
+
+    fn take(&mut self, token: u64) -> Option<Py<PyAny>> {
+        let future = self.waiting.get_mut(token as usize)?.take()?;
+        self.free.push(token as usize);
+        Some(future)
+    }
+}
+
+#[pymethods]
+impl Host {
+    #[new]
+    fn new(event_loop: Bound<'_, PyAny>, hooks: Py<PyAny>, limits: &Bound<'_, PyAny>, timeouts: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let engine = Engine::new(Config::default()).map_err(to_python)?;
+        let server = engine.http_server(server_options(limits, timeouts)?, 0).map_err(to_python)?;
+        Ok(Self {
+            pinned: Pinned::new(Inner {
+                engine,
+                server,
+                events: RefCell::default(),
+                call_soon: event_loop.getattr("call_soon")?.unbind(),
+                event_loop: event_loop.unbind(),
+                hooks,
+                turn: RefCell::default(),
+                is_scheduled: Cell::new(false),
+                routes: RefCell::default(),
+                running: RefCell::default(),
+                futures: RefCell::default(),
+            }),
+        })
+    }
+
+    /// Has the loop take turns whenever there is something to do.
+    fn attach(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, inner) = (slf.py(), slf.get().pinned.get()?);
+        let turn = slf.getattr(intern!(py, "turn"))?;
+        inner.event_loop.call_method1(py, intern!(py, "add_reader"), (inner.engine.fd(), &turn))?;
+        inner.turn.replace(Some(turn.unbind()));
+        Ok(())
+    }
+
+    /// Ends what `attach` began.
+    fn detach(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, inner) = (slf.py(), slf.get().pinned.get()?);
+        inner.event_loop.call_method1(py, intern!(py, "remove_reader"), (inner.engine.fd(),))?;
+        let turn = inner.turn.take();
+        drop(turn);
+        Ok(())
+    }
+
+    /// Adds a route. `start` is called with the exchange of each request, and returns its task or None.
+    fn route(&self, py: Python<'_>, method: &str, path: &str, start: Py<PyAny>, whole_body: bool, ignores_disconnect: bool) -> PyResult<()> {
+        let inner = self.pinned.get()?;
+        let method = Method::from_bytes(method.as_bytes()).map_err(|_| invalid(py, format!("method {method:?} is not a token; use GET, POST, ...")))?;
+        let mut routes = inner.routes.borrow_mut();
+        let token = routes.len() as u64;
+        inner.engine.http_route(inner.server, method, path, token, RouteOptions::whole_body(whole_body)).map_err(to_python)?;
+        routes.push(Route { start, ignores_disconnect });
+        Ok(())
+    }
+
+    /// Binds an address and returns the one that was bound.
+    fn listen(slf: &Bound<'_, Self>, address: &str, reuse_port: bool) -> PyResult<String> {
+        let address: Address = address.parse().map_err(to_python)?;
+        slf.get().listening(slf.py(), |engine, server| engine.http_listen(server, &address, reuse_port, 0))
+    }
+
+    /// Takes over a descriptor that listens already, and returns its address.
+    fn listen_fd(&self, py: Python<'_>, fd: i32) -> PyResult<String> {
+        use std::os::fd::{FromRawFd, OwnedFd};
+        // SAFETY: the Python layer detaches the descriptor from its socket before it gives it here.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        self.listening(py, |engine, server| engine.http_listen_fd(server, fd, 0))
+    }
+
+    /// Connects through memory; what the server writes goes to `hooks.received(token, bytes)`.
+    fn connect(slf: &Bound<'_, Self>, token: u64) -> PyResult<Client> {
+        let server = slf.get().pinned.get()?.server;
+        let handle = slf.get().verb(slf.py(), |engine| engine.http_connect(server, token))?;
+        Ok(Client::new(slf.clone().unbind(), handle))
+    }
+
+    /// Starts to drain, or brings the deadline forward.
+    #[pyo3(signature = (timeout = None))]
+    fn drain(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        let timeout = timeout.map(duration).transpose()?;
+        let server = self.pinned.get()?.server;
+        self.verb(py, |engine| engine.http_drain(server, timeout))
+    }
+
+    /// Ends everything now.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.verb(py, |engine| engine.close())
+    }
+
+    /// Returns the open connections and the requests under way.
+    fn status(&self) -> PyResult<(usize, usize)> {
+        let inner = self.pinned.get()?;
+        let status = inner.engine.http_status(inner.server).map_err(to_python)?;
+        Ok((status.connections, status.requests))
+    }
+
+    /// Takes a turn of the engine and hands its events to tasks and futures.
+    fn turn(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let inner = slf.get().pinned.get()?;
+        inner.is_scheduled.set(false);
+        let mut events = inner.events.take();
+        let outcome = inner.engine.turn(&mut events);
+        let mut started = false;
+        for event in events.drain() {
+            started |= inner.dispatch(slf, event);
+        }
+        inner.events.replace(events);
+        if started {
+            // Behind the first steps of the tasks: what they answer goes out together.
+            inner.schedule_turn(py)?;
+        } else {
+            inner.after_verb(py)?;
+        }
+        outcome.or_else(|error| match error.kind() {
+            hostloop::ErrorKind::Closed => Ok(()),
+            _ => {
+                let error = to_python(error);
+                inner.hooks.call_method1(py, intern!(py, "failed"), (error,)).map(drop)
+            }
+        })
+    }
+}
+
+impl Host {
+    /// Calls a verb, and has a turn taken before the loop sleeps if that made work.
+    pub(crate) fn verb<R>(&self, py: Python<'_>, verb: impl FnOnce(&Engine) -> hostloop::Result<R>) -> PyResult<R> {
+        let inner = self.pinned.get()?;
+        let result = verb(&inner.engine).map_err(to_python)?;
+        inner.after_verb(py)?;
+        Ok(result)
+    }
+
+    /// Calls a verb whose final event a future waits for.
+    pub(crate) fn verb_with_future<'py>(
+        &self,
+        py: Python<'py>,
+        verb: impl FnOnce(&Engine, u64) -> hostloop::Result<()>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let inner = self.pinned.get()?;
+        let future = inner.event_loop.bind(py).call_method0(intern!(py, "create_future"))?;
+        let token = inner.futures.borrow_mut().insert(future.clone().unbind());
+        if let Err(error) = verb(&inner.engine, token) {
+            inner.futures.borrow_mut().take(token);
+            return Err(to_python(error));
+        }
+        inner.after_verb(py)?;
+        Ok(future)
+    }
+
+    fn listening(&self, py: Python<'_>, listen: impl FnOnce(&Engine, Handle) -> hostloop::Result<Handle>) -> PyResult<String> {
+        let server = self.pinned.get()?.server;
+        let address = self.verb(py, |engine| listen(engine, server).and_then(|listener| engine.listener_address(listener)))?;
+        Ok(address.to_string())
+    }
+}
+
+impl Inner {
+    /// Has a turn taken before the loop sleeps, if there is work for it.
+    fn after_verb(&self, py: Python<'_>) -> PyResult<()> {
+        if self.engine.needs_turn() { self.schedule_turn(py) } else { Ok(()) }
+    }
+
+    fn schedule_turn(&self, py: Python<'_>) -> PyResult<()> {
+        let turn = self.turn.borrow();
+        if let Some(turn) = &*turn
+            && !self.is_scheduled.replace(true)
+        {
+            self.call_soon.call1(py, (turn,))?;
+        }
+        Ok(())
+    }
+
+    /// Hands one event to whom it concerns, and returns whether that started a task.
+    fn dispatch(&self, host: &Bound<'_, Host>, event: Event) -> bool {
+        let py = host.py();
+        let done = match event {
+            Event::Request { handle, token, head, body } => {
+                return self.start(host, handle, token, |host| Exchange::new(host, handle, head, body));
+            }
+            Event::Body { token, chunk, .. } => self.chunk_arrived(py, token, chunk),
+            Event::Written { token, sent, .. } => self.resolve(py, token, sent),
+            Event::Received { token, bytes, .. } => {
+                self.hooks.call_method1(py, intern!(py, "received"), (token, PyBytes::new(py, &bytes))).map(drop)
+            }
+            Event::Closed { handle, token, cause } => self.closed(py, handle, token, cause),
+            _ => Ok(()),
+        };
+        if let Err(error) = done {
+            error.write_unraisable(py, Some(host));
+        }
+        false
+    }
+
+    fn start(&self, host: &Bound<'_, Host>, handle: Handle, route: u64, exchange: impl FnOnce(Py<Host>) -> Exchange) -> bool {
+        let py = host.py();
+        let started = Bound::new(py, exchange(host.clone().unbind())).and_then(|exchange| {
+            let start = self.routes.borrow()[route as usize].start.clone_ref(py);
+            start.call1(py, (exchange,))
+        });
+        match started {
+            Ok(task) if task.is_none(py) => false,
+            Ok(task) => {
+                self.remember(handle, Running { task: Some(task), route });
+                true
+            }
+            Err(error) => {
+                error.write_unraisable(py, Some(host));
+                let _ = self.engine.abort(handle);
+                false
+            }
+        }
+    }
+
+    fn remember(&self, request: Handle, running: Running) {
+        let mut table = self.running.borrow_mut();
+        if table.len() <= request.index() {
+            table.resize_with(request.index() + 1, Running::default);
+        }
+        table[request.index()] = running;
+    }
+
+    fn closed(&self, py: Python<'_>, handle: Handle, token: u64, cause: Cause) -> PyResult<()> {
+        match handle.kind() {
+            Some(Kind::Request) => self.request_closed(py, handle, cause),
+            Some(Kind::Server) => self.hooks.call_method0(py, intern!(py, "drained")).map(drop),
+            Some(Kind::Client) => self.hooks.call_method1(py, intern!(py, "closed"), (token,)).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    fn request_closed(&self, py: Python<'_>, request: Handle, cause: Cause) -> PyResult<()> {
+        let running = self.running.borrow_mut().get_mut(request.index()).map(std::mem::take);
+        let Some(Running { task: Some(task), route }) = running else { return Ok(()) };
+        if cause == Cause::Done {
+            return Ok(());
+        }
+        let ignores = cause == Cause::Disconnected && self.routes.borrow()[route as usize].ignores_disconnect;
+        self.hooks.call_method1(py, intern!(py, "ended"), (task, ignores)).map(drop)
+    }
+
+    fn chunk_arrived(&self, py: Python<'_>, token: u64, chunk: Chunk) -> PyResult<()> {
+        match chunk {
+            Chunk::Data(bytes) => self.resolve(py, token, PyBytes::new(py, &bytes)),
+            Chunk::End => self.resolve(py, token, py.None()),
+            _ => {
+                let error = class(py, "ClientDisconnected")?.call1(("the request ended before its body did",))?;
+                self.with_future(token, |future| future.call_method1(py, intern!(py, "set_exception"), (error,)).map(drop))
+            }
+        }
+    }
+
+    fn resolve<'py>(&self, py: Python<'py>, token: u64, value: impl IntoPyObject<'py>) -> PyResult<()> {
+        let value = value.into_py_any(py)?;
+        self.with_future(token, |future| future.call_method1(py, intern!(py, "set_result"), (value,)).map(drop))
+    }
+
+    /// Ends a future that nobody has cancelled.
+    fn with_future(&self, token: u64, end: impl FnOnce(&Py<PyAny>) -> PyResult<()>) -> PyResult<()> {
+        let future = self.futures.borrow_mut().take(token);
+        let Some(future) = future else { return Ok(()) };
+        Python::attach(|py| match future.call_method0(py, intern!(py, "done"))?.is_truthy(py)? {
+            true => Ok(()),
+            false => end(&future),
+        })
+    }
+}
