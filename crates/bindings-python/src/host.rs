@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use hostloop::{Address, Cause, Chunk, Config, Engine, Event, Events, Handle, Kind, RouteOptions};
+use hostloop::{Address, Cause, Chunk, Config, Engine, ErrorKind, Event, Events, Handle, Kind, RouteOptions};
 use http::Method;
 use pyo3::{
     IntoPyObjectExt, intern,
@@ -14,9 +14,13 @@ use crate::{
     client::Client,
     errors::{class, invalid, to_python},
     exchange::Exchange,
+    first_steps::FirstSteps,
     options::{duration, server_options},
     pinned::Pinned,
 };
+
+/// Turns of the engine that one call of `Host.turn` takes at most, before other callbacks of the loop have theirs.
+const ROUNDS: usize = 4;
 
 /// One engine with one HTTP server, inside one event loop.
 ///
@@ -38,6 +42,7 @@ struct Inner {
     turn: RefCell<Option<Py<PyAny>>>,
     /// Whether a turn is in the loop's queue: verbs of one batch share one.
     is_scheduled: Cell<bool>,
+    first_steps: FirstSteps,
     routes: RefCell<Vec<Route>>,
     running: RefCell<Vec<Running>>,
     futures: RefCell<Futures>,
@@ -45,6 +50,8 @@ struct Inner {
 
 struct Route {
     start: Py<PyAny>,
+    /// `start` makes a task and runs no other code, so that the first step may be taken here.
+    keeps_first_step: bool,
     ignores_disconnect: bool,
 }
 
@@ -91,6 +98,7 @@ impl Host {
                 server,
                 events: RefCell::default(),
                 call_soon: event_loop.getattr("call_soon")?.unbind(),
+                first_steps: FirstSteps::new(event_loop.clone().unbind()),
                 event_loop: event_loop.unbind(),
                 hooks,
                 turn: RefCell::default(),
@@ -108,7 +116,7 @@ impl Host {
         let turn = slf.getattr(intern!(py, "turn"))?;
         inner.event_loop.call_method1(py, intern!(py, "add_reader"), (inner.engine.fd(), &turn))?;
         inner.turn.replace(Some(turn.unbind()));
-        Ok(())
+        inner.first_steps.attach(py, slf.getattr(intern!(py, "first_step"))?)
     }
 
     /// Ends what `attach` began.
@@ -117,17 +125,18 @@ impl Host {
         inner.event_loop.call_method1(py, intern!(py, "remove_reader"), (inner.engine.fd(),))?;
         let turn = inner.turn.take();
         drop(turn);
+        inner.first_steps.detach();
         Ok(())
     }
 
     /// Adds a route. `start` is called with the exchange of each request, and returns its task or None.
-    fn route(&self, py: Python<'_>, method: &str, path: &str, start: Py<PyAny>, whole_body: bool, ignores_disconnect: bool) -> PyResult<()> {
+    fn route(&self, py: Python<'_>, method: &str, path: &str, start: Py<PyAny>, keeps_first_step: bool, whole_body: bool, ignores_disconnect: bool) -> PyResult<()> {
         let inner = self.pinned.get()?;
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| invalid(py, format!("method {method:?} is not a token; use GET, POST, ...")))?;
         let mut routes = inner.routes.borrow_mut();
         let token = routes.len() as u64;
         inner.engine.http_route(inner.server, method, path, token, RouteOptions::whole_body(whole_body)).map_err(to_python)?;
-        routes.push(Route { start, ignores_disconnect });
+        routes.push(Route { start, keeps_first_step, ignores_disconnect });
         Ok(())
     }
 
@@ -172,31 +181,28 @@ impl Host {
         Ok((status.connections, status.requests))
     }
 
-    /// Takes a turn of the engine and hands its events to tasks and futures.
+    /// Takes turns of the engine and hands their events to tasks and futures, until nothing is left to do at once or other
+    /// callbacks of the loop have waited long enough.
     fn turn(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let py = slf.py();
         let inner = slf.get().pinned.get()?;
-        inner.is_scheduled.set(false);
-        let mut events = inner.events.take();
-        let outcome = inner.engine.turn(&mut events);
-        let mut started = false;
-        for event in events.drain() {
-            started |= inner.dispatch(slf, event);
-        }
-        inner.events.replace(events);
-        if started {
-            // Behind the first steps of the tasks: what they answer goes out together.
-            inner.schedule_turn(py)?;
-        } else {
-            inner.after_verb(py)?;
-        }
-        outcome.or_else(|error| match error.kind() {
-            hostloop::ErrorKind::Closed => Ok(()),
-            _ => {
-                let error = to_python(error);
-                inner.hooks.call_method1(py, intern!(py, "failed"), (error,)).map(drop)
+        // Verbs that are called from here on need no turn of their own: one follows below.
+        inner.is_scheduled.set(true);
+        let mut outcome = inner.take_turn(slf);
+        for _ in 1..ROUNDS {
+            if outcome.is_err() || !inner.engine.needs_turn() {
+                break;
             }
-        })
+            outcome = inner.take_turn(slf);
+        }
+        inner.is_scheduled.set(false);
+        outcome.and(inner.after_verb(slf.py()))
+    }
+
+    /// Stands for `loop.call_soon` while tasks are made.
+    #[pyo3(signature = (callback, *, context))]
+    fn first_step(&self, callback: Py<PyAny>, context: Py<PyAny>) -> PyResult<()> {
+        self.pinned.get()?.first_steps.push(callback, context);
+        Ok(())
     }
 }
 
@@ -239,6 +245,27 @@ impl Inner {
         if self.engine.needs_turn() { self.schedule_turn(py) } else { Ok(()) }
     }
 
+    fn take_turn(&self, host: &Bound<'_, Host>) -> PyResult<()> {
+        let py = host.py();
+        let mut events = self.events.take();
+        let outcome = self.engine.turn(&mut events);
+        let mut dispatched = Ok(());
+        for event in events.drain() {
+            // Whatever one event's receiver raises, the others are told of theirs.
+            dispatched = dispatched.and(self.dispatch(host, event));
+        }
+        self.events.replace(events);
+        self.first_steps.end(py)?;
+        self.first_steps.run(py)?;
+        dispatched?;
+        match outcome {
+            Err(error) if error.kind() != ErrorKind::Closed => {
+                self.hooks.call_method1(py, intern!(py, "failed"), (to_python(error),)).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn schedule_turn(&self, py: Python<'_>) -> PyResult<()> {
         let turn = self.turn.borrow();
         if let Some(turn) = &*turn
@@ -249,12 +276,15 @@ impl Inner {
         Ok(())
     }
 
-    /// Hands one event to whom it concerns, and returns whether that started a task.
-    fn dispatch(&self, host: &Bound<'_, Host>, event: Event) -> bool {
+    /// Hands one event to whom it concerns.
+    fn dispatch(&self, host: &Bound<'_, Host>, event: Event) -> PyResult<()> {
         let py = host.py();
+        if !matches!(event, Event::Request { .. }) {
+            self.first_steps.end(py)?;
+        }
         let done = match event {
             Event::Request { handle, token, head, body } => {
-                return self.start(host, handle, token, |host| Exchange::new(host, handle, head, body));
+                self.start(host, handle, token, |host| Exchange::new(host, handle, head, body))
             }
             Event::Body { token, chunk, .. } => self.chunk_arrived(py, token, chunk),
             Event::Written { token, sent, .. } => self.resolve(py, token, sent),
@@ -267,25 +297,29 @@ impl Inner {
         if let Err(error) = done {
             error.write_unraisable(py, Some(host));
         }
-        false
+        Ok(())
     }
 
-    fn start(&self, host: &Bound<'_, Host>, handle: Handle, route: u64, exchange: impl FnOnce(Py<Host>) -> Exchange) -> bool {
+    fn start(&self, host: &Bound<'_, Host>, handle: Handle, route: u64, exchange: impl FnOnce(Py<Host>) -> Exchange) -> PyResult<()> {
         let py = host.py();
-        let started = Bound::new(py, exchange(host.clone().unbind())).and_then(|exchange| {
-            let start = self.routes.borrow()[route as usize].start.clone_ref(py);
-            start.call1(py, (exchange,))
-        });
-        match started {
-            Ok(task) if task.is_none(py) => false,
+        let (start, keeps_first_step) = {
+            let route = &self.routes.borrow()[route as usize];
+            (route.start.clone_ref(py), route.keeps_first_step)
+        };
+        if keeps_first_step {
+            self.first_steps.begin(py)?;
+        } else {
+            self.first_steps.end(py)?;
+        }
+        match Bound::new(py, exchange(host.clone().unbind())).and_then(|exchange| start.call1(py, (exchange,))) {
+            Ok(task) if task.is_none(py) => Ok(()),
             Ok(task) => {
                 self.remember(handle, Running { task: Some(task), route });
-                true
+                Ok(())
             }
             Err(error) => {
-                error.write_unraisable(py, Some(host));
                 let _ = self.engine.abort(handle);
-                false
+                Err(error)
             }
         }
     }

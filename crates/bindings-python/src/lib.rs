@@ -4,6 +4,7 @@
 mod client;
 mod errors;
 mod exchange;
+mod first_steps;
 mod head;
 mod host;
 mod options;

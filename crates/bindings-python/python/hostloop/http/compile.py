@@ -23,6 +23,8 @@ from .values import Refused, body_decoder, converter, diagnose
 
 __all__ = ["Route", "compile_route"]
 
+HAS_EAGER_TASKS = sys.version_info >= (3, 12)
+
 PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 
 
@@ -57,6 +59,8 @@ class Compiled:
 
     start: Callable[[Any], Any]
     wants_body: bool
+    keeps_first_step: bool
+    """`start` makes a task and runs nothing else, so that the host may take the task's first step at once."""
 
 
 def compile_route(route: Route, loop: asyncio.AbstractEventLoop, run_in_thread: Callable[..., Any]) -> Compiled:
@@ -81,7 +85,8 @@ def compile_route(route: Route, loop: asyncio.AbstractEventLoop, run_in_thread: 
     filename = f"<hostloop {route.name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     exec(compile(source, filename, "exec"), names)
-    return Compiled(names["start"], any(parameter.source == "body" for parameter in parameters))
+    keeps_first_step = not is_direct(route) and makes_plain_tasks(loop) and not HAS_EAGER_TASKS
+    return Compiled(names["start"], any(parameter.source == "body" for parameter in parameters), keeps_first_step)
 
 
 def write_route(route: Route, parameters: list[Parameter], names: dict[str, Any], loop: asyncio.AbstractEventLoop) -> str:
@@ -94,10 +99,15 @@ def write_route(route: Route, parameters: list[Parameter], names: dict[str, Any]
 
 def write_task(route: Route, loop: asyncio.AbstractEventLoop) -> str:
     """A real task: with the loop's own factory if it has one, and begun at once where this Python can."""
-    if loop.get_task_factory() is not None:
+    if not makes_plain_tasks(loop):
         return f"loop.create_task(run(x), name={route.name!r})"
-    eager = ", eager_start=True" if sys.version_info >= (3, 12) else ""
+    eager = ", eager_start=True" if HAS_EAGER_TASKS else ""
     return f"Task(run(x), loop=loop, name={route.name!r}{eager})"
+
+
+def makes_plain_tasks(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether tasks may be made without asking the loop: it has no factory, and does not watch for slow steps."""
+    return loop.get_task_factory() is None and not loop.get_debug()
 
 
 def write_parameters(parameters: list[Parameter], names: dict[str, Any]) -> list[str]:

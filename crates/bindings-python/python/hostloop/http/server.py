@@ -40,7 +40,7 @@ class Server:
         self._host = Host(self._loop, self, limits, timeouts)
         for route in routes:
             compiled = compile_route(route, self._loop, self._run_in_thread)
-            self._host.route(route.method, route.path, compiled.start, compiled.wants_body, route.ignores_disconnect)
+            self._host.route(route.method, route.path, compiled.start, compiled.keeps_first_step, compiled.wants_body, route.ignores_disconnect)
         self._host.attach()
 
     @property
