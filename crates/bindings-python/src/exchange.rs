@@ -114,11 +114,11 @@ impl Exchange {
 
     /// Answers with a text.
     fn text(&self, py: Python<'_>, text: PyBackedStr) -> PyResult<()> {
-        self.respond_whole(py, "text/plain; charset=utf-8", if text.len() < COPY_LIMIT {
-            Bytes::copy_from_slice(text.as_bytes())
-        } else {
-            Bytes::from_owner(text)
-        })
+        self.respond_whole(
+            py,
+            "text/plain; charset=utf-8",
+            if text.len() < COPY_LIMIT { Bytes::copy_from_slice(text.as_bytes()) } else { Bytes::from_owner(text) },
+        )
     }
 
     /// Answers with JSON that is encoded already.
@@ -133,8 +133,7 @@ impl Exchange {
 
     /// Answers 204.
     fn no_content(&self, py: Python<'_>) -> PyResult<()> {
-        let mut head = ResponseHead::default();
-        head.status = StatusCode::NO_CONTENT;
+        let head = ResponseHead { status: StatusCode::NO_CONTENT, ..ResponseHead::default() };
         self.host.get().verb(py, |engine| engine.respond(self.handle, head, Bytes::new()))
     }
 

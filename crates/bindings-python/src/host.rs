@@ -2,13 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use hostloop::{Address, Cause, Chunk, Config, Engine, ErrorKind, Event, Events, Handle, Kind, RouteOptions};
+use hostloop::{Access, Address, Cause, Chunk, Config, Engine, ErrorKind, Event, Events, Handle, Kind, RouteOptions};
 use http::Method;
-use pyo3::{
-    IntoPyObjectExt, intern,
-    prelude::*,
-    types::PyBytes,
-};
+use pyo3::{IntoPyObjectExt, intern, prelude::*, types::PyBytes};
 
 use crate::{
     client::Client,
@@ -36,7 +32,7 @@ struct Inner {
     events: RefCell<Events>,
     event_loop: Py<PyAny>,
     call_soon: Py<PyAny>,
-    /// The Python layer's `ended`, `received`, `closed`, `drained` and `failed`.
+    /// The Python layer's `ended`, `received`, `closed`, `drained`, `accessed` and `failed`.
     hooks: Py<PyAny>,
     /// The bound method `turn`, while attached. It refers back to the host, so `detach` drops it.
     turn: RefCell<Option<Py<PyAny>>>,
@@ -89,9 +85,15 @@ impl Futures {
 #[pymethods]
 impl Host {
     #[new]
-    fn new(event_loop: Bound<'_, PyAny>, hooks: Py<PyAny>, limits: &Bound<'_, PyAny>, timeouts: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn new(
+        event_loop: Bound<'_, PyAny>,
+        hooks: Py<PyAny>,
+        limits: &Bound<'_, PyAny>,
+        timeouts: &Bound<'_, PyAny>,
+        report_access: bool,
+    ) -> PyResult<Self> {
         let engine = Engine::new(Config::default()).map_err(to_python)?;
-        let server = engine.http_server(server_options(limits, timeouts)?, 0).map_err(to_python)?;
+        let server = engine.http_server(server_options(limits, timeouts, report_access)?, 0).map_err(to_python)?;
         Ok(Self {
             pinned: Pinned::new(Inner {
                 engine,
@@ -129,14 +131,27 @@ impl Host {
         Ok(())
     }
 
-    /// Adds a route. `start` is called with the exchange of each request, and returns its task or None.
-    fn route(&self, py: Python<'_>, method: &str, path: &str, start: Py<PyAny>, keeps_first_step: bool, whole_body: bool, ignores_disconnect: bool) -> PyResult<()> {
+    /// Adds a route. `compiled.start` is called with the exchange of each request, and returns its task or None.
+    fn route(
+        &self,
+        py: Python<'_>,
+        method: &str,
+        path: &str,
+        compiled: &Bound<'_, PyAny>,
+        ignores_disconnect: bool,
+    ) -> PyResult<()> {
         let inner = self.pinned.get()?;
-        let method = Method::from_bytes(method.as_bytes()).map_err(|_| invalid(py, format!("method {method:?} is not a token; use GET, POST, ...")))?;
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| invalid(py, format!("method {method:?} is not a token; use GET, POST, ...")))?;
+        let options = RouteOptions::whole_body(compiled.getattr(intern!(py, "wants_body"))?.extract()?);
+        let route = Route {
+            start: compiled.getattr(intern!(py, "start"))?.unbind(),
+            keeps_first_step: compiled.getattr(intern!(py, "keeps_first_step"))?.extract()?,
+            ignores_disconnect,
+        };
         let mut routes = inner.routes.borrow_mut();
-        let token = routes.len() as u64;
-        inner.engine.http_route(inner.server, method, path, token, RouteOptions::whole_body(whole_body)).map_err(to_python)?;
-        routes.push(Route { start, keeps_first_step, ignores_disconnect });
+        inner.engine.http_route(inner.server, method, path, routes.len() as u64, options).map_err(to_python)?;
+        routes.push(route);
         Ok(())
     }
 
@@ -291,6 +306,7 @@ impl Inner {
             Event::Received { token, bytes, .. } => {
                 self.hooks.call_method1(py, intern!(py, "received"), (token, PyBytes::new(py, &bytes))).map(drop)
             }
+            Event::Access { entry, .. } => self.accessed(py, &entry),
             Event::Closed { handle, token, cause } => self.closed(py, handle, token, cause),
             _ => Ok(()),
         };
@@ -300,7 +316,13 @@ impl Inner {
         Ok(())
     }
 
-    fn start(&self, host: &Bound<'_, Host>, handle: Handle, route: u64, exchange: impl FnOnce(Py<Host>) -> Exchange) -> PyResult<()> {
+    fn start(
+        &self,
+        host: &Bound<'_, Host>,
+        handle: Handle,
+        route: u64,
+        exchange: impl FnOnce(Py<Host>) -> Exchange,
+    ) -> PyResult<()> {
         let py = host.py();
         let (start, keeps_first_step) = {
             let route = &self.routes.borrow()[route as usize];
@@ -349,6 +371,14 @@ impl Inner {
         }
         let ignores = cause == Cause::Disconnected && self.routes.borrow()[route as usize].ignores_disconnect;
         self.hooks.call_method1(py, intern!(py, "ended"), (task, ignores)).map(drop)
+    }
+
+    fn accessed(&self, py: Python<'_>, entry: &Access) -> PyResult<()> {
+        let client = entry.peer.map(|peer| peer.to_string());
+        let request = entry.request.as_ref().map(|(method, uri, version)| format!("{method} {uri} {version:?}"));
+        let status = entry.status.map(|status| status.as_u16());
+        let line = (client, request, status, entry.bytes, entry.duration.as_secs_f64());
+        self.hooks.call_method1(py, intern!(py, "accessed"), line).map(drop)
     }
 
     fn chunk_arrived(&self, py: Python<'_>, token: u64, chunk: Chunk) -> PyResult<()> {

@@ -6,10 +6,15 @@ use hostloop::{Limits, ServerOptions, Timeouts};
 use pyo3::{exceptions::PyValueError, prelude::*};
 
 /// Reads `hostloop.Limits` and `hostloop.Timeouts`, which have checked their values.
-pub(crate) fn server_options(limits: &Bound<'_, PyAny>, timeouts: &Bound<'_, PyAny>) -> PyResult<ServerOptions> {
+pub(crate) fn server_options(
+    limits: &Bound<'_, PyAny>,
+    timeouts: &Bound<'_, PyAny>,
+    report_access: bool,
+) -> PyResult<ServerOptions> {
     let mut options = ServerOptions::default();
     options.limits = read_limits(limits)?;
     options.timeouts = read_timeouts(timeouts)?;
+    options.report_access = report_access;
     Ok(options)
 }
 

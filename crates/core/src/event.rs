@@ -1,9 +1,9 @@
 //! Events: what a turn tells the host.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Uri, Version};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use crate::{engine::poller::Interest, handle::Handle};
 
@@ -63,6 +63,14 @@ pub enum Event {
         /// Whether it went to the client; if not, the client is gone.
         sent: bool,
     },
+    /// A response has left, or will not: what an access log says of it. Only with
+    /// [`ServerOptions::report_access`](crate::ServerOptions::report_access).
+    Access {
+        /// The token of the server.
+        token: u64,
+        /// The request and its response.
+        entry: Box<Access>,
+    },
     /// The server wrote to an in-memory connection.
     Received {
         /// The client's end.
@@ -89,7 +97,7 @@ impl Event {
     /// Returns whether this is the last event for its token.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Ready { .. } | Self::Request { .. } | Self::Received { .. })
+        !matches!(self, Self::Ready { .. } | Self::Request { .. } | Self::Access { .. } | Self::Received { .. })
     }
 }
 
@@ -147,6 +155,22 @@ impl RequestHead {
         let &(start, end) = self.params.get(index)?;
         self.uri.path().get(start as usize..end as usize)
     }
+}
+
+/// One line of an access log.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Access {
+    /// The client's address. Unix sockets and in-memory connections have none.
+    pub peer: Option<SocketAddr>,
+    /// The method, target and version; nothing for what was refused before it could be read.
+    pub request: Option<(Method, Uri, Version)>,
+    /// The status; nothing if the client left before it was sent.
+    pub status: Option<StatusCode>,
+    /// Bytes of the response's body that were handed to the connection.
+    pub bytes: u64,
+    /// From the request's head to the end of its response.
+    pub duration: Duration,
 }
 
 /// A batch of events, to be used again for each turn.

@@ -55,7 +55,9 @@ impl Handle {
     /// Returns what the handle names, or `None` for a number that never was a handle.
     #[must_use]
     pub fn kind(self) -> Option<Kind> {
-        [Kind::Timer, Kind::Watch, Kind::Server, Kind::Listener, Kind::Client, Kind::Request].into_iter().find(|&kind| self.is(kind))
+        [Kind::Timer, Kind::Watch, Kind::Server, Kind::Listener, Kind::Client, Kind::Request]
+            .into_iter()
+            .find(|&kind| self.is(kind))
     }
 
     /// Returns the handle's place in a table of its kind, for tables of the host's that go with it. Places are used again.

@@ -82,7 +82,7 @@ pub use crate::{
     api::Engine,
     engine::{Config, poller::Interest, remote::Remote},
     error::{Error, ErrorKind, Result},
-    event::{Cause, Chunk, Event, Events, RequestHead},
+    event::{Access, Cause, Chunk, Event, Events, RequestHead},
     handle::{Handle, Kind},
     http::{Address, Limits, ResponseHead, RouteOptions, ServerOptions, ServerStatus, Timeouts},
     timer::{Clock, ManualClock, TimerId, Wheel},

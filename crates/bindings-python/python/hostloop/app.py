@@ -41,7 +41,8 @@ class App:
     ```
 
     `on_disconnect` says what happens to a handler whose client has left: `"cancel"` cancels its task, `"ignore"` lets it end.
-    `threads` is how many handlers that are not `async` run at once.
+    `threads` is how many handlers that are not `async` run at once. `access_log` logs each response to the logger
+    `hostloop.access`.
     """
 
     def __init__(
@@ -51,12 +52,16 @@ class App:
         timeouts: Timeouts | None = None,
         on_disconnect: OnDisconnect = "cancel",
         threads: int = 40,
+        access_log: bool = False,
     ) -> None:
         check_on_disconnect(on_disconnect)
+        if type(threads) is not int or threads < 1:
+            raise InvalidError(f"threads is {threads!r}; use 1 or more")
         self.limits = limits or Limits()
         self.timeouts = timeouts or Timeouts()
         self._on_disconnect: OnDisconnect = on_disconnect
         self._threads = threads
+        self._access_log = access_log
         self._routes: dict[tuple[str, str], Route] = {}
 
     # Routes.
@@ -183,7 +188,7 @@ class App:
     @asynccontextmanager
     async def unbound(self) -> AsyncIterator[Server]:
         """Makes a server that listens nowhere yet; `server.listen` adds addresses."""
-        server = Server(self._routes.values(), self.limits, self.timeouts, self._threads)
+        server = Server(self._routes.values(), self.limits, self.timeouts, self._threads, self._access_log)
         try:
             yield server
             server.drain()

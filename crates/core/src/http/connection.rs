@@ -10,11 +10,14 @@ use std::{
     task::Waker,
 };
 
-use http::StatusCode;
+use http::{Method, Request, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 
 pub(crate) use self::task::serve;
 use super::{
+    access::AccessLog,
+    body::Body,
     exchange::Exchange,
     patience::Patience,
     reply::problem,
@@ -48,6 +51,7 @@ pub(crate) struct Connection {
     /// The exchange whose handle is open. At most one: HTTP/1.1 answers in order.
     exchange: RefCell<Option<Rc<Exchange>>>,
     message: Message,
+    access: AccessLog,
     reading: Waiting,
     writing: Waiting,
     phase: Cell<(Phase, u64)>,
@@ -128,6 +132,7 @@ impl Connection {
             waker: RefCell::default(),
             exchange: RefCell::default(),
             message: Message::default(),
+            access: AccessLog::default(),
             reading: waiting(timeouts.body),
             writing: waiting(timeouts.write),
             phase: Cell::new((Phase::Idle, core.now())),
@@ -146,11 +151,14 @@ impl Connection {
 
     // What the service tells.
 
-    pub(crate) fn request_started(&self, is_head: bool) {
+    pub(crate) fn request_started<B>(&self, request: &Request<B>) {
+        if self.server.options.report_access {
+            self.access.request_started(request, self.now());
+        }
         let message = &self.message;
         message.count.set(message.count.get() + 1);
         message.stage.set(Stage::Asked);
-        message.is_head.set(is_head);
+        message.is_head.set(request.method() == Method::HEAD);
         self.reading.patience.reset();
         self.writing.patience.reset();
     }
@@ -168,8 +176,12 @@ impl Connection {
         self.message.is_gathering.set(is_gathering);
     }
 
-    pub(crate) fn response_started(&self) {
+    pub(crate) fn response_started(&self, response: &http::Response<Body>) {
         self.message.stage.set(Stage::Answering);
+        if self.server.options.report_access {
+            self.access.response_started(response.status());
+            self.access.handed(response.body().size_hint().exact().map_or(0, |length| length as usize));
+        }
     }
 
     // What an exchange tells and asks.
@@ -181,6 +193,7 @@ impl Connection {
 
     pub(crate) fn handed(&self, bytes: usize) {
         self.message.handed.set(self.message.handed.get() + bytes);
+        self.access.handed(bytes);
     }
 
     /// Returns whether the client must take more before the next piece is handed on.

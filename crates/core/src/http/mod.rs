@@ -3,6 +3,7 @@
 //! hyper speaks the protocol over a transport of the engine's. In front of it stands a gate that refuses what RFC 9112 does not
 //! allow; behind it, an exchange for each request joins hyper's future to the host's verbs and events.
 
+mod access;
 mod body;
 mod client;
 mod connection;

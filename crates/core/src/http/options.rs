@@ -83,6 +83,8 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// How long it waits.
     pub timeouts: Timeouts,
+    /// Report [`Event::Access`](crate::Event::Access) for every response. Default: no.
+    pub report_access: bool,
 }
 
 /// Settings of one route.

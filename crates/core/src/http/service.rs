@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
+    HeaderValue, Request, Response, StatusCode,
     header::{ALLOW, CONNECTION, EXPECT, RETRY_AFTER},
 };
 use http_body::Body as _;
@@ -35,7 +35,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     fn call(&self, request: Request<Incoming>) -> Reply {
         let connection = &self.0;
-        connection.request_started(request.method() == Method::HEAD);
+        connection.request_started(&request);
         let server = &connection.server;
         let limit = server.options.limits.body_bytes;
         if request.headers().get(EXPECT).is_some_and(|expect| !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
@@ -167,7 +167,7 @@ impl Future for Reply {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(self.poll_response(cx));
-        self.connection.response_started();
+        self.connection.response_started(&response);
         Poll::Ready(Ok(if self.connection.server.is_draining() { closing(response) } else { response }))
     }
 }

@@ -6,13 +6,14 @@ import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ClientDisconnected, ConflictError, FullError, HTTPError, StaleError
+from ..errors import ClientDisconnected, ClosedError, ConflictError, FullError, HTTPError, StaleError
 from .response import Response, StreamingResponse, encode_json, problem
 
 if TYPE_CHECKING:
     from .._core import Exchange
+    from .compile import Route
 
-__all__ = ["answer", "fail"]
+__all__ = ["answer", "fail", "forsake"]
 
 log = logging.getLogger("hostloop")
 
@@ -45,7 +46,7 @@ async def stream(x: Exchange, response: StreamingResponse, run_in_thread: RunInT
     x.start(response.head)
     try:
         async for piece in pieces:
-            data = piece.encode() if isinstance(piece, str) else bytes(piece)
+            data = piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))
             if data and not await x.write(data):
                 raise ClientDisconnected("the client left before the response was complete")
         x.finish()
@@ -68,7 +69,7 @@ async def in_thread(content: Iterable[bytes | str], run_in_thread: RunInThread) 
             close()
 
 
-def fail(x: Exchange, error: BaseException, route: Any) -> None:
+def fail(x: Exchange, error: BaseException, route: Route | None) -> None:
     """Answers with what a handler raised: the client learns of an `HTTPError` alone, the log of everything."""
     if isinstance(error, (StaleError, ClientDisconnected)):
         # The request has ended meanwhile: nobody is left to be told.
@@ -79,12 +80,24 @@ def fail(x: Exchange, error: BaseException, route: Any) -> None:
         name = route.name if route is not None else x.raw_path
         log.error("%s: the handler raised %s", name, type(error).__name__, exc_info=error)
         response = problem(HTTPError(500))
+    refuse(x, response)
+    if not isinstance(error, Exception):
+        raise error
+
+
+def forsake(x: Exchange, route: Route) -> None:
+    """Answers for a handler that was cancelled, unless its request ended first, which is why the server cancels one."""
+    if refuse(x, problem(HTTPError(500))):
+        log.error("%s: the handler was cancelled by the application before it had answered", route.name)
+
+
+def refuse(x: Exchange, response: Response) -> bool:
+    """Sends an error's response, or what can still be sent of it. Returns whether somebody was left to be told."""
     try:
         x.respond(response.head, response.content)
-    except StaleError:
-        return
+    except (StaleError, ClosedError):
+        return False
     except (ConflictError, FullError):
         # The response has begun: closing the connection is all that can tell the client.
         x.abort()
-    if not isinstance(error, Exception):
-        raise error
+    return True

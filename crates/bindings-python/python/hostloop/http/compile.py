@@ -19,7 +19,7 @@ from typing import Any
 from . import answer
 from .parameters import Parameter, parameters_of
 from .request import Query, Request, parse_query
-from .values import Refused, body_decoder, converter, diagnose
+from .values import Refused, body_decoder, converter, diagnose, fault
 
 __all__ = ["Route", "compile_route"]
 
@@ -72,6 +72,7 @@ def compile_route(route: Route, loop: asyncio.AbstractEventLoop, run_in_thread: 
         "Query": Query,
         "answer": answer.answer,
         "fail": answer.fail,
+        "forsake": answer.forsake,
         "handler": route.handler,
         "loop": loop,
         "parse_query": parse_query,
@@ -165,6 +166,7 @@ def write_call(route: Route, parameters: list[Parameter]) -> list[str]:
         "    pending = answer(x, result, run_in_thread)",
         *after,
         "except CancelledError:",
+        "    forsake(x, route)",
         "    raise",
         "except BaseException as error:",
         "    fail(x, error, route)",
@@ -200,7 +202,10 @@ def refusing(parameters: list[Parameter]) -> Callable[[Any, Exception], None]:
         query = Query(parse_query(x.query_string))
         faults = []
         for parameter, convert in checked:
-            found = diagnose(parameter, raw_value(x, query, parameter), convert)
+            try:
+                found = diagnose(parameter, raw_value(x, query, parameter), convert)
+            except UnicodeDecodeError:
+                found = fault(parameter.source, parameter.name, x.raw_path, "percent-encoded UTF-8")
             if found is not None:
                 faults.append(found)
         if isinstance(error, Refused):
@@ -212,8 +217,5 @@ def refusing(parameters: list[Parameter]) -> Callable[[Any, Exception], None]:
 
 def raw_value(x: Any, query: Query, parameter: Parameter) -> Any:
     if parameter.source == "path":
-        try:
-            return x.param(parameter.index)
-        except UnicodeDecodeError:
-            return x.raw_path
+        return x.param(parameter.index)
     return query.getall(parameter.name) if parameter.is_list else query.get(parameter.name)

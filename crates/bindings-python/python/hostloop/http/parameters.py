@@ -93,7 +93,7 @@ def parameter_of(parameter: inspect.Parameter, annotation: Any, path_names: tupl
         return Parameter(name, "request", annotation, is_keyword_only=keyword_only)
     if is_body(annotation):
         return Parameter(name, "body", annotation, default, is_keyword_only=keyword_only)
-    is_list = is_scalar_list(annotation)
+    is_list = is_scalar_list(without_none(annotation))
     if is_list or is_scalar(annotation):
         return Parameter(name, "query", annotation, default, is_keyword_only=keyword_only, is_list=is_list)
     raise InvalidError(
@@ -112,6 +112,13 @@ def is_scalar(annotation: Any) -> bool:
     if origin in (typing.Union, types.UnionType):
         return all(option is type(None) or is_scalar(option) for option in typing.get_args(annotation))
     return isinstance(annotation, type) and issubclass(annotation, SCALARS)
+
+
+def without_none(annotation: Any) -> Any:
+    """What `X | None` is when it is given. Nothing that a client can send stands for None."""
+    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+        return annotation
+    return typing.Union[tuple(option for option in typing.get_args(annotation) if option is not type(None))]
 
 
 def is_scalar_list(annotation: Any) -> bool:

@@ -19,6 +19,7 @@ from .options import Limits, Timeouts
 __all__ = ["Server", "resolve"]
 
 log = logging.getLogger("hostloop")
+access = logging.getLogger("hostloop.access")
 
 LAST_WORDS = 5.0
 """Seconds that cancelled handlers have to end, once their connections are closed."""
@@ -27,7 +28,7 @@ LAST_WORDS = 5.0
 class Server:
     """Serves routes in the running event loop, until it is drained."""
 
-    def __init__(self, routes: Iterable[Route], limits: Limits, timeouts: Timeouts, threads: int) -> None:
+    def __init__(self, routes: Iterable[Route], limits: Limits, timeouts: Timeouts, threads: int, access_log: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._executor: ThreadPoolExecutor | None = None
         self._threads = threads
@@ -37,10 +38,10 @@ class Server:
         self._closed = False
         self.addresses: list[str] = []
         """Where it listens: `127.0.0.1:8000`, `[::1]:8000` or `unix:/run/app.sock`."""
-        self._host = Host(self._loop, self, limits, timeouts)
+        self._host = Host(self._loop, self, limits, timeouts, access_log)
         for route in routes:
             compiled = compile_route(route, self._loop, self._run_in_thread)
-            self._host.route(route.method, route.path, compiled.start, compiled.keeps_first_step, compiled.wants_body, route.ignores_disconnect)
+            self._host.route(route.method, route.path, compiled, route.ignores_disconnect)
         self._host.attach()
 
     @property
@@ -130,6 +131,10 @@ class Server:
         if not self._drained.done():
             self._drained.set_result(None)
 
+    def accessed(self, client: str | None, request: str | None, status: int | None, size: int, seconds: float) -> None:
+        """A response has left. No status means that its client left first."""
+        access.info('%s "%s" %s %d %.1fms', client or "-", request or "-", status or "-", size, seconds * 1000)
+
     def failed(self, error: Exception) -> None:
         """A turn failed. The engine goes on."""
         log.error("the engine reported an error", exc_info=error)
@@ -137,7 +142,7 @@ class Server:
 
 async def resolve(host: str, port: int) -> list[str]:
     """Turns a host's name into addresses. Several, as for `localhost`, all listen on the same port."""
-    if not isinstance(port, int) or not 0 <= port <= 65_535:
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65_535:
         raise AddressError(f"port {port!r} is not a port; use 0 to 65535, where 0 takes any free one")
     flags = socket.AI_PASSIVE | socket.AI_ADDRCONFIG
     loop = asyncio.get_running_loop()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import Any
 
 import msgspec
 
 from ..errors import HTTPError
-from .parameters import Parameter, is_pydantic, show
+from .parameters import Parameter, is_pydantic, show, without_none
 
 __all__ = ["Refused", "body_decoder", "converter"]
 
@@ -41,20 +43,26 @@ def fault(source: str, name: str | None, got: Any, wanted: str) -> dict[str, Any
 
 
 def converter(parameter: Parameter) -> Converter | None:
-    """Makes the function from a parameter's text to its type, or None where that is the text itself."""
-    annotation = parameter.annotation
-    if annotation is str:
-        return None
+    """Makes the function from a parameter's text, or list of texts, to its type; None where that is the text itself."""
+    annotation = without_none(parameter.annotation)
+    return None if annotation is str else convert_all(annotation) if parameter.is_list else convert_one(annotation)
+
+
+def convert_one(annotation: Any) -> Converter:
     if annotation is int:
         return to_int
-    if is_optional_int(annotation):
-        return lambda text: None if text is None else to_int(text)
     convert = msgspec.convert
-    return lambda value: convert(value, annotation, strict=False)
+    if typing.get_origin(annotation) is typing.Annotated and typing.get_args(annotation)[0] is int:
+        return lambda text: convert(to_int(text), annotation)
+    return lambda text: convert(text, annotation, strict=False)
 
 
-def is_optional_int(annotation: Any) -> bool:
-    return annotation == (int | None)
+def convert_all(annotation: Any) -> Converter:
+    collection, (item, *rest) = typing.get_origin(annotation), typing.get_args(annotation)
+    if rest and rest != [...]:
+        return convert_one(annotation)
+    convert = convert_one(item)
+    return lambda texts: collection(map(convert, texts))
 
 
 def to_int(text: str) -> int:
@@ -66,8 +74,17 @@ def to_int(text: str) -> int:
 
 def wanted(annotation: Any) -> str:
     """What a type is called in an answer."""
+    annotation = without_none(annotation)
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return one_of(member.value for member in annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        return one_of(typing.get_args(annotation))
     return names.get(annotation) or show(annotation)
+
+
+def one_of(values: Iterable[Any]) -> str:
+    return f"one of {', '.join(map(str, values))}"
 
 
 def diagnose(parameter: Parameter, value: Any, convert: Converter | None) -> dict[str, Any] | None:

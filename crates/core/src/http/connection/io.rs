@@ -98,6 +98,7 @@ impl Write for Io {
         message.handed.set(0);
         if message.stage.get() == Stage::Answering && self.0.exchange.borrow().is_none() {
             message.stage.set(Stage::Idle);
+            self.0.access.ended(&self.0.server, self.0.peer);
         }
         Poll::Ready(Ok(()))
     }

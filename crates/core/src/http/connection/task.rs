@@ -105,6 +105,7 @@ impl Task {
             // Half a response cannot be taken back.
             return State::Closed;
         }
+        self.connection.access.refused(&self.connection.server, self.connection.peer, refusal);
         self.connection.alarm.set(self.connection.now() + LINGER);
         State::Refusing(reply::refusal(refusal))
     }
@@ -175,6 +176,7 @@ impl Drop for Task {
     fn drop(&mut self) {
         // hyper's parts go first: they end the exchange while the connection can still say why.
         self.state = State::Closed;
+        self.connection.access.ended(&self.connection.server, self.connection.peer);
         self.connection.server.connection_ended(&self.connection);
     }
 }

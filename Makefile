@@ -1,0 +1,58 @@
+# Two commands: `make demo` and `make test`. Each sets up what is missing first, and is quick when nothing is.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUST_SOURCES := $(shell find crates -name '*.rs' -not -path '*/tests/*' -not -path '*/benches/*') $(shell find . -name Cargo.toml -not -path './target/*') Cargo.lock
+PYTHON_SOURCES := crates/bindings-python/python crates/bindings-python/tests examples benches conformance
+
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+
+.PHONY: demo test bench bench-timers check test-rust test-loom test-python fuzz setup clean
+
+demo: setup
+	$(BIN)/python examples/service/python/main.py
+
+test: check test-rust test-loom test-python
+
+# Side by side with other servers. Needs wrk; takes about 45 minutes. BENCH=--quick for a look.
+bench: setup bench-timers
+	@command -v wrk >/dev/null || { tools/install-packages wrk; }
+	$(BIN)/python benches/peers/run.py $(BENCH)
+
+bench-timers: setup
+	cargo bench -p hostloop --bench timers
+
+check: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	$(BIN)/ruff check $(PYTHON_SOURCES)
+	$(BIN)/ruff format --check $(PYTHON_SOURCES)
+	$(BIN)/mypy --strict crates/bindings-python/python/hostloop
+	$(BIN)/python -m mypy.stubtest hostloop._core
+
+test-rust: setup
+	cargo test --workspace
+
+# Every interleaving of what threads share.
+test-loom:
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p hostloop --lib --release loom
+
+test-python: setup
+	$(BIN)/python -m pytest -q crates/bindings-python/tests
+
+setup: $(VENV)/.built
+
+$(VENV)/.built: $(VENV)/.installed $(RUST_SOURCES) crates/bindings-python/pyproject.toml
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --quiet -m crates/bindings-python/Cargo.toml
+	@touch $@
+
+$(VENV)/.installed: requirements-dev.txt
+	@tools/check-machine $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf target $(VENV)
