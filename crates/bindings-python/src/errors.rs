@@ -11,8 +11,8 @@ pub(crate) fn to_python(error: hostloop::Error) -> PyErr {
             Err(missing) => return missing,
         };
         match error.os_error() {
-            Some(number) => PyErr::from_type(class, (number, error.to_string())),
-            None => PyErr::from_type(class, (error.to_string(),)),
+            Some(number) => PyErr::from_type(class, (number, error.message().to_owned())),
+            None => PyErr::from_type(class, (error.message().to_owned(),)),
         }
     })
 }

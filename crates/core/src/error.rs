@@ -78,6 +78,12 @@ impl Error {
         self.0.operation
     }
 
+    /// Returns what was wrong and how to mend it, without the verb and the operating system's own words.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// Returns the operating system's error number, where there is one.
     #[must_use]
     pub fn os_error(&self) -> Option<i32> {

@@ -1,7 +1,6 @@
 """The routes of the link shortener."""
 
-from hostloop import App, Response, redirect
-from hostloop.errors import HTTPError
+from hostloop import App, HTTPError, Response, redirect
 
 from links import CodeTakenError, Link, Links, NewLink, Page
 from pages import front_page
@@ -28,7 +27,7 @@ def build_app(links: Links) -> App:
     @app.post("/links")
     def create(body: NewLink) -> Response:
         if faults := body.faults():
-            return unprocessable(faults)
+            raise unprocessable(faults)
         try:
             link = links.add(body)
         except CodeTakenError:
@@ -37,10 +36,10 @@ def build_app(links: Links) -> App:
         return Response.json(link, status=201, headers={"location": f"/links/{link.code}"})
 
     @app.get("/links")
-    def list_links(limit: int = 20, after: str | None = None) -> Page | Response:
+    def list_links(limit: int = 20, after: str | None = None) -> Page:
         if not 1 <= limit <= MAX_LIMIT:
             wanted = f"an integer from 1 to {MAX_LIMIT}"
-            return unprocessable([Fault("query", "limit", str(limit), wanted)])
+            raise unprocessable([Fault("query", "limit", str(limit), wanted)])
         return links.page(limit, after)
 
     @app.get("/links/{code}")

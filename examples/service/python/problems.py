@@ -1,10 +1,9 @@
-"""Problem details (RFC 9457) for values that hostloop accepts and the service does not."""
+"""Values that hostloop accepts and the service does not, answered in the words that hostloop uses for its own checks."""
 
-import json
 from dataclasses import dataclass
 from typing import Literal
 
-from hostloop import Response
+from hostloop import HTTPError
 
 
 @dataclass(frozen=True)
@@ -17,16 +16,8 @@ class Fault:
     wanted: str
 
 
-def unprocessable(faults: list[Fault]) -> Response:
-    """Answers 422 in the words that hostloop uses for its own checks."""
-    problem = {
-        "type": "about:blank",
-        "title": "Unprocessable Content",
-        "status": 422,
-        "detail": "; ".join(f"{fault.name} must be {fault.wanted}" for fault in faults),
-        "errors": [
-            {"in": fault.place, "name": fault.name, "got": fault.got, "wanted": fault.wanted}
-            for fault in faults
-        ],
-    }
-    return Response(json.dumps(problem), status=422, media_type="application/problem+json")
+def unprocessable(faults: list[Fault]) -> HTTPError:
+    """The 422 (RFC 9457) that names every fault."""
+    detail = "; ".join(f"{fault.name} must be {fault.wanted}" for fault in faults)
+    errors = [{"in": f.place, "name": f.name, "got": f.got, "wanted": f.wanted} for f in faults]
+    return HTTPError(422, detail, title="Unprocessable Content", errors=errors)

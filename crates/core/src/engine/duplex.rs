@@ -97,12 +97,14 @@ impl ClientEnd {
 
     /// Takes what the server has written, and whether it has closed.
     pub(crate) fn receive(&self) -> (Vec<u8>, bool) {
-        let received = {
+        let (bytes, has_ended): (Vec<u8>, _) = {
             let pipe = &mut self.0.borrow_mut().to_client;
             (std::mem::take(&mut pipe.bytes).into(), pipe.write_closed)
         };
-        self.wake_server();
-        received
+        if !bytes.is_empty() {
+            self.wake_server();
+        }
+        (bytes, has_ended)
     }
 
     pub(crate) fn shutdown_write(&self) {

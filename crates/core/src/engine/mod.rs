@@ -203,12 +203,15 @@ impl Core {
         self.reactor.set_timer(Some(next)).map_err(|error| Error::io("turn", "the timer failed", error))
     }
 
-    /// Ends every task, timer and watch, each with its last event.
+    /// Ends every task, timer and watch, each with its last event. What was posted before still arrives.
     pub(crate) fn close(&self) {
+        self.tasks.drain_inbox(|token| self.report(Event::Posted { token }));
         self.tasks.close();
         self.timers.borrow_mut().drain(|id, token| self.report_cancelled(timer_handle(id), token));
         for (handle, watch) in self.watches.borrow_mut().drain() {
-            self.reactor.unwatch(watch.borrow_fd(), watch.key);
+            if !self.birthplace.is_elsewhere() {
+                self.reactor.unwatch(watch.borrow_fd(), watch.key);
+            }
             self.report_cancelled(handle, watch.token);
         }
     }

@@ -39,6 +39,9 @@ const HYPER_BYTES: usize = 64 * 1024;
 /// `Connection: close` rather than met with a closed socket.
 const DRAIN_IDLE: u64 = 1_000_000_000;
 
+/// A connection that has been idle this long gives its buffers back, in nanoseconds.
+const SLEEP_AFTER: u64 = 250_000_000;
+
 pub(crate) struct Connection {
     pub(crate) server: Rc<Server>,
     pub(crate) peer: Option<SocketAddr>,
@@ -56,6 +59,8 @@ pub(crate) struct Connection {
     writing: Waiting,
     phase: Cell<(Phase, u64)>,
     end: Cell<End>,
+    /// Nothing of hyper's is kept, until a request comes.
+    is_dormant: Cell<bool>,
     /// The client has closed its side.
     has_ended: Cell<bool>,
 }
@@ -113,6 +118,7 @@ enum Overdue {
     Nothing,
     Refuse(Refusal),
     Close,
+    Sleep,
 }
 
 impl Connection {
@@ -137,6 +143,7 @@ impl Connection {
             writing: waiting(timeouts.write),
             phase: Cell::new((Phase::Idle, core.now())),
             end: Cell::default(),
+            is_dormant: Cell::new(true),
             has_ended: Cell::new(false),
             server,
         }
@@ -264,12 +271,22 @@ impl Connection {
         let timeouts = &self.server.options.timeouts;
         let after = |timeout: Option<_>| timeout.map_or(NEVER, |timeout| since.saturating_add(nanos(timeout)));
         match phase {
-            Phase::Idle if self.server.is_draining() => after(timeouts.keep_alive).min(since.saturating_add(DRAIN_IDLE)),
-            Phase::Idle => after(timeouts.keep_alive),
+            Phase::Idle => self.idle_deadline(since).min(self.sleep_deadline(since)),
             Phase::Head => after(timeouts.header),
             Phase::Handling => self.exchange.borrow().as_ref().map_or(NEVER, |exchange| exchange.handler_deadline.get()),
             Phase::Answering => NEVER,
         }
+    }
+
+    fn idle_deadline(&self, since: u64) -> u64 {
+        let keep_alive = self.server.options.timeouts.keep_alive.map_or(NEVER, |timeout| since.saturating_add(nanos(timeout)));
+        if self.server.is_draining() { keep_alive.min(since.saturating_add(DRAIN_IDLE)) } else { keep_alive }
+    }
+
+    /// When hyper's buffers are given back, unless there is a reason to keep them.
+    fn sleep_deadline(&self, since: u64) -> u64 {
+        let may_sleep = !self.is_dormant.get() && self.gate.borrow().is_between_messages();
+        if may_sleep { since.saturating_add(SLEEP_AFTER) } else { NEVER }
     }
 
     /// When a client that is waited for must have sent or taken something.
@@ -294,6 +311,7 @@ impl Connection {
             return Overdue::Nothing;
         }
         match phase {
+            Phase::Idle if self.idle_deadline(since) > now => Overdue::Sleep,
             Phase::Idle => Overdue::Close,
             Phase::Head => Overdue::Refuse(HEADER_TIMEOUT),
             Phase::Handling => {

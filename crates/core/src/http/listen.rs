@@ -91,7 +91,8 @@ impl Listener {
         let http = &self.server.http;
         http.core.deregister(&source);
         drop(source);
-        if let Some(file) = &self.file {
+        // In a forked child the file is still the parent's.
+        if let Some(file) = self.file.as_ref().filter(|_| !http.core.birthplace.is_elsewhere()) {
             let _ = std::fs::remove_file(file);
         }
         http.listeners.borrow_mut().remove(self.handle);

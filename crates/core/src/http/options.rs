@@ -10,7 +10,7 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Bytes of a request's target. More is a 414. Default: 8 KiB.
     pub target_bytes: usize,
-    /// Header fields of a request. More is a 431. Default: 100.
+    /// Header fields of a request, up to 24,576. More is a 431. Default: 100.
     pub header_count: usize,
     /// Bytes of a request's body. More is a 413. Default: 16 MiB.
     pub body_bytes: u64,
@@ -23,6 +23,15 @@ pub struct Limits {
     /// Bytes a second that a client must send of a body, or take of a response, once its timeout is used up. Default: 240, as in
     /// Kestrel.
     pub min_rate: u32,
+}
+
+/// Header fields that a [`http::HeaderMap`] holds.
+const MAX_HEADER_FIELDS: usize = 24_576;
+
+impl Limits {
+    pub(crate) fn header_fields(&self) -> usize {
+        self.header_count.min(MAX_HEADER_FIELDS)
+    }
 }
 
 impl Default for Limits {

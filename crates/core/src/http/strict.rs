@@ -82,6 +82,11 @@ impl Gate {
         matches!(self.state, State::Head(_)) && self.held.len() > self.passable
     }
 
+    /// Returns whether the last message is complete and nothing of the next has come.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        matches!(self.state, State::Head(_)) && self.held.is_empty()
+    }
+
     /// Returns whether bytes wait here for the parser to take them.
     pub(crate) fn is_holding(&self) -> bool {
         self.passable > 0
@@ -117,6 +122,13 @@ impl Gate {
         let count = room.min(self.passable);
         self.passable -= count;
         self.held.drain(..count)
+    }
+
+    /// Gives back the room of bytes that have been taken.
+    pub(crate) fn shrink(&mut self) {
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
     }
 
     /// Follows whole messages through `bytes` and returns where they end; what remains is the start of a head.

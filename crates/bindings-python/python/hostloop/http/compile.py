@@ -19,7 +19,7 @@ from typing import Any
 from . import answer
 from .parameters import Parameter, parameters_of
 from .request import Query, Request, parse_query
-from .values import Refused, body_decoder, converter, diagnose, fault
+from .values import Refused, body_decoder, body_faults, converter, diagnose, fault
 
 __all__ = ["Route", "compile_route"]
 
@@ -136,7 +136,7 @@ def write_value(parameter: Parameter, names: dict[str, Any]) -> str:
     if parameter.source == "path":
         return convert_text(f"x.param({parameter.index})")
     if parameter.is_required:
-        return convert_text(f"q.getall({name!r})" if parameter.is_list else f"q[{name!r}]")
+        return convert_text(f"q.getall({name!r}) or q[{name!r}]" if parameter.is_list else f"q[{name!r}]")
     names[f"default_{name}"] = parameter.default
     got = f"q.getall({name!r})" if parameter.is_list else f"q[{name!r}]"
     return f"{convert_text(got)} if {name!r} in q else default_{name}"
@@ -197,6 +197,7 @@ def indent(lines: list[str]) -> list[str]:
 def refusing(parameters: list[Parameter]) -> Callable[[Any, Exception], None]:
     """Makes the function that answers a request whose values are wrong, with all that is wrong with them."""
     checked = [(parameter, converter(parameter)) for parameter in parameters if parameter.source in ("path", "query")]
+    bodies = [(parameter, body_decoder(parameter.annotation)) for parameter in parameters if parameter.source == "body"]
 
     def refuse(x: Any, error: Exception) -> None:
         query = Query(parse_query(x.query_string))
@@ -208,8 +209,9 @@ def refusing(parameters: list[Parameter]) -> Callable[[Any, Exception], None]:
                 found = fault(parameter.source, parameter.name, x.raw_path, "percent-encoded UTF-8")
             if found is not None:
                 faults.append(found)
-        if isinstance(error, Refused):
-            faults.extend(error.faults)
+        for parameter, decode in bodies:
+            if x.body or parameter.is_required:
+                faults.extend(body_faults(decode, x.body))
         answer.fail(x, Refused(*faults).as_http() if faults else error, None)
 
     return refuse

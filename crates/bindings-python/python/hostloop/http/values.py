@@ -118,6 +118,15 @@ def body_decoder(annotation: Any) -> Callable[[bytes], Any]:
     return decode_body
 
 
+def body_faults(decode: Callable[[bytes], Any], body: bytes) -> list[dict[str, Any]]:
+    """Says what is wrong with a body, if anything."""
+    try:
+        decode(body)
+    except Refused as error:
+        return list(error.faults)
+    return []
+
+
 def decode_unknown(annotation: Any, value: Any) -> Any:
     """What msgspec does not know: a pydantic model within another type."""
     if is_pydantic(annotation):
@@ -147,26 +156,27 @@ def pydantic_fault(error: dict[str, Any]) -> dict[str, Any]:
 MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?P<where>.*)`)?", re.DOTALL)
 EXPECTED = re.compile(r"Expected (?P<wanted>.+?)(?:, got (?P<got>.+))?", re.DOTALL)
 MISSING = re.compile(r"Object missing required field `(?P<name>.+)`")
+STEP = re.compile(r"\[(?P<index>[0-9]+)\]|\[\.\.\.\]|[^.\[]+")
 
 
 def body_fault(message: str, body: bytes) -> dict[str, Any]:
     """Takes msgspec's message apart: what was wanted, and where."""
     parts = MESSAGE.fullmatch(message)
     what, where = (parts["what"], parts["where"]) if parts else (message, None)
-    path = [] if where is None else where.removeprefix("$").removeprefix(".").split(".")
+    place = (where or "$").removeprefix("$").removeprefix(".")
     if missing := MISSING.fullmatch(what):
-        return fault("body", ".".join([*filter(None, path), missing["name"]]), None, "a value: it is required")
+        return fault("body", f"{place}.{missing['name']}".removeprefix("."), None, "a value: it is required")
     expected = EXPECTED.fullmatch(what)
-    name = ".".join(filter(None, path)) or None
-    return fault("body", name, value_at(body, path) if name else None, expected["wanted"].replace("`", "") if expected else what)
+    wanted = expected["wanted"].replace("`", "") if expected else what
+    return fault("body", place or None, value_at(body, place) if place else None, wanted)
 
 
-def value_at(body: bytes, path: list[str]) -> Any:
+def value_at(body: bytes, place: str) -> Any:
     """The value that a fault is about, if it can be told without doubt."""
     try:
         value = msgspec.json.decode(body)
-        for step in path:
-            value = value[step]
+        for step in STEP.finditer(place):
+            value = value[step[0] if step["index"] is None else int(step["index"])]
     except (msgspec.DecodeError, KeyError, TypeError, IndexError):
         return None
     return value

@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import AddressError
 
@@ -26,6 +27,9 @@ READY, DRAINING = b"r", b"d"
 FIRST_BACKOFF, MAX_BACKOFF = 0.1, 5.0
 """Seconds before a worker that died is replaced, doubled while its successors die within `STABLE`."""
 STABLE = 10.0
+
+BACKLOG = 4096
+"""Connections that wait to be accepted. The kernel cuts it to `net.core.somaxconn`."""
 
 
 @dataclass
@@ -113,6 +117,9 @@ class Supervisor:
             for place in self._places:
                 for sock in place.sockets:
                     sock.close()
+            for address in self.addresses:
+                if address.startswith("unix:"):
+                    Path(address.removeprefix("unix:")).unlink(missing_ok=True)
             alarm.close()
             waker.close()
         if self._failed:
@@ -124,6 +131,8 @@ class Supervisor:
             for place in self._places:
                 place.sockets.append(sock)
             return address
+        # Workers share their port. Whoever else shares it would get a part of the clients, so there must be nobody.
+        bind_tcp(address, shares_port=False).close()
         for place in self._places:
             sock = listen_tcp(address)
             host, port = sock.getsockname()[:2]
@@ -243,16 +252,21 @@ class Supervisor:
 
 
 def listen_tcp(address: str) -> socket.socket:
+    sock = bind_tcp(address, shares_port=True)
+    sock.listen(BACKLOG)
+    return sock
+
+
+def bind_tcp(address: str, *, shares_port: bool) -> socket.socket:
     host, _, port = address.rpartition(":")
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shares_port)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((host.strip("[]"), int(port)))
-        sock.listen(4096)
     except OSError as error:
         sock.close()
         raise AddressError(error.errno, f"cannot listen on {address}: {error.strerror}; stop what listens there or choose another port") from None
@@ -262,9 +276,23 @@ def listen_tcp(address: str) -> socket.socket:
 def listen_unix(path: str) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        if is_abandoned(path):
+            Path(path).unlink()
         sock.bind(path)
-        sock.listen(4096)
+        sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
         raise AddressError(error.errno, f"cannot listen on unix:{path}: {error.strerror}") from None
     return sock
+
+
+def is_abandoned(path: str) -> bool:
+    """Whether it is a socket's file that nobody listens behind any more."""
+    if not Path(path).is_socket():
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return True
+    return False

@@ -34,6 +34,7 @@ impl Read for Io {
                 }
                 // SAFETY: that many bytes were written just now.
                 unsafe { buffer.advance(filled) };
+                gate.shrink();
                 return Poll::Ready(Ok(()));
             }
             if gate.refusal().is_some() {
@@ -60,7 +61,7 @@ impl Read for Io {
 
 impl Connection {
     /// Reads from the transport. `None` is the end.
-    fn poll_receive<'b>(&self, cx: &Context<'_>, room: &'b mut [MaybeUninit<u8>]) -> Poll<io::Result<Option<&'b [u8]>>> {
+    pub(super) fn poll_receive<'b>(&self, cx: &Context<'_>, room: &'b mut [MaybeUninit<u8>]) -> Poll<io::Result<Option<&'b [u8]>>> {
         let received = self.transport.poll_read(cx, room);
         self.reading.is_blocked.set(received.is_pending());
         let filled = ready!(received)?;

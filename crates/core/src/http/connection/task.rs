@@ -1,4 +1,8 @@
-//! The task of a connection: serving, then perhaps refusing, then lingering until the client has read what was sent.
+//! The task of a connection: dormant between requests that are far apart, serving, then perhaps refusing, then lingering until
+//! the client has read what was sent.
+//!
+//! A dormant connection holds no parser and no buffer: an idle client costs about a kilobyte. It is born so, and becomes so again
+//! when it has been idle for a while.
 
 use std::{
     future::Future,
@@ -17,17 +21,26 @@ use crate::http::{reply, service::Service, strict::Refusal};
 /// the connection and could take the response with it.
 const LINGER: u64 = 1_000_000_000;
 
+/// Bytes read to wake a dormant connection. Most heads are shorter.
+const FIRST_READ: usize = 4096;
+
 /// Header fields that hyper has room for without being told.
 const HYPER_HEADERS: usize = 100;
 
 /// Serves a connection to its end.
 pub(crate) fn serve(connection: Rc<Connection>) -> impl Future<Output = ()> {
+    Task { connection, state: State::Dormant }
+}
+
+type Hyper = http1::Connection<Io, Service>;
+
+fn hyper(connection: &Rc<Connection>) -> Hyper {
     let mut builder = http1::Builder::new();
-    if connection.server.options.limits.header_count > HYPER_HEADERS {
-        builder.max_headers(connection.server.options.limits.header_count);
+    let header_fields = connection.server.options.limits.header_fields();
+    if header_fields > HYPER_HEADERS {
+        builder.max_headers(header_fields);
     }
-    let hyper = builder.serve_connection(Io(Rc::clone(&connection)), Service(Rc::clone(&connection)));
-    Task { connection, state: State::Serving(Box::pin(hyper)) }
+    builder.serve_connection(Io(Rc::clone(connection)), Service(Rc::clone(connection)))
 }
 
 struct Task {
@@ -36,7 +49,8 @@ struct Task {
 }
 
 enum State {
-    Serving(Pin<Box<http1::Connection<Io, Service>>>),
+    Dormant,
+    Serving(Pin<Box<Hyper>>),
     /// The rest of the refusal that is still to be written.
     Refusing(Vec<u8>),
     Lingering,
@@ -50,6 +64,7 @@ impl Future for Task {
         self.connection.set_waker(cx);
         loop {
             let next = match &mut self.state {
+                State::Dormant => self.poll_dormant(cx),
                 State::Serving(_) => self.poll_serving(cx),
                 State::Refusing(_) => self.poll_refusing(cx),
                 State::Lingering => self.poll_lingering(cx),
@@ -64,6 +79,30 @@ impl Future for Task {
 }
 
 impl Task {
+    /// Waits for the first bytes of a request.
+    fn poll_dormant(&self, cx: &mut Context<'_>) -> Poll<State> {
+        let connection = &self.connection;
+        if connection.alarm.poll(cx) && matches!(connection.overdue(), Overdue::Close) {
+            return Poll::Ready(self.hang_up());
+        }
+        if connection.end.get() == End::Aborted {
+            return Poll::Ready(State::Closed);
+        }
+        let mut room = [MaybeUninit::uninit(); FIRST_READ];
+        match connection.poll_receive(cx, &mut room) {
+            Poll::Ready(Ok(Some(bytes))) => {
+                connection.gate.borrow_mut().hold(bytes);
+                connection.is_dormant.set(false);
+                Poll::Ready(State::Serving(Box::pin(hyper(connection))))
+            }
+            Poll::Ready(Ok(None) | Err(_)) => Poll::Ready(State::Closed),
+            Poll::Pending => {
+                connection.settle();
+                Poll::Pending
+            }
+        }
+    }
+
     fn poll_serving(&mut self, cx: &mut Context<'_>) -> Poll<State> {
         let State::Serving(hyper) = &mut self.state else { return Poll::Ready(State::Closed) };
         let connection = &self.connection;
@@ -72,6 +111,10 @@ impl Task {
                 Overdue::Nothing => {}
                 Overdue::Refuse(refusal) => return Poll::Ready(self.refuse(refusal)),
                 Overdue::Close => return Poll::Ready(self.hang_up()),
+                Overdue::Sleep => {
+                    connection.is_dormant.set(true);
+                    return Poll::Ready(State::Dormant);
+                }
             }
         }
         if connection.end.get() == End::Aborted {
@@ -82,6 +125,10 @@ impl Task {
         }
         if let Some(refusal) = connection.refusal_due() {
             return Poll::Ready(self.refuse(refusal));
+        }
+        if connection.has_ended.get() && connection.message.stage.get() != Stage::Idle {
+            // The client left in the middle of a body. hyper would wait for a response that nobody is there to take.
+            return Poll::Ready(State::Closed);
         }
         connection.settle();
         // The alarm may have been moved to the past by this very step.

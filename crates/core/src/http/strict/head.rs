@@ -63,7 +63,7 @@ impl HeadCheck {
             (Some(_), true) => Ok(true),
             (Some(_), false) => {
                 self.fields += 1;
-                if self.fields > limits.header_count {
+                if self.fields > limits.header_fields() {
                     return Err(TOO_MANY_FIELDS);
                 }
                 self.check_field(line).map(|()| false)
@@ -173,7 +173,7 @@ impl HeadCheck {
 
     /// An unfinished head that is over a limit already is refused before more of it is kept.
     fn check_partial_size(&self, bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
-        if self.is_http_11.is_none() && bytes.len() - self.checked > limits.target_bytes + 64 {
+        if self.is_http_11.is_none() && bytes.len() - self.checked > limits.target_bytes.saturating_add(64) {
             return Err(TARGET_TOO_LONG);
         }
         self.check_size(bytes.len(), limits)

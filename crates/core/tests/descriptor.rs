@@ -1,0 +1,275 @@
+//! The engine's one descriptor, and the descriptors of the host's that it watches.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    io::{PipeReader, Read, Write, pipe},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd},
+    time::Duration,
+};
+
+use hostloop::{Clock, Event, Handle, Interest};
+use rustix::event::epoll;
+use support::{
+    GET, Host, SECOND, kind,
+    sockets::{connect, is_readable, wait_readable},
+};
+
+const AT_LAST: Duration = Duration::from_secs(20);
+
+impl Host {
+    /// An engine on the machine's clock.
+    fn real() -> Self {
+        Self::with(|config| config.clock = Clock::Monotonic)
+    }
+
+    fn watch(&self, reader: &PipeReader, interest: Interest) -> Handle {
+        // SAFETY: every test keeps its pipe until the engine is gone, or unwatches it.
+        unsafe { self.engine.watch(reader.as_raw_fd(), interest, 7).unwrap() }
+    }
+
+    /// Takes one turn and returns which watches were ready, for what.
+    fn ready(&mut self) -> Vec<(Handle, Interest)> {
+        self.turn().unwrap();
+        let ready = |event| if let Event::Ready { handle, ready, .. } = event { Some((handle, ready)) } else { None };
+        self.events().into_iter().filter_map(ready).collect()
+    }
+
+    fn shows_work(&self) -> bool {
+        is_readable(self.engine.fd())
+    }
+}
+
+#[test]
+fn a_new_engine_and_an_idle_server_show_no_work() {
+    let mut host = Host::real();
+    assert!(!host.shows_work());
+    let server = host.server();
+    let address = host.listen(server);
+    let _client = connect(address);
+    host.wait_for(|host| (host.engine.http_status(server).unwrap().connections == 1).then_some(()));
+    host.client(server);
+    host.run();
+    for _ in 0..10 {
+        host.turn().unwrap();
+        assert!(!host.shows_work() && !host.engine.needs_turn());
+    }
+}
+
+#[test]
+fn the_descriptor_becomes_readable_when_a_timer_is_due_and_not_before() {
+    let mut host = Host::real();
+    let start = std::time::Instant::now();
+    host.engine.timer_start(Duration::from_millis(40), Duration::ZERO, 1).unwrap();
+    host.engine.timer_start(SECOND * 3600, Duration::ZERO, 2).unwrap();
+    host.run();
+    assert!(host.events().is_empty());
+    let mut wakes = 0;
+    while host.events().is_empty() {
+        assert!(wait_readable(&[host.engine.fd()], AT_LAST), "the timer never shows");
+        host.turn().unwrap();
+        wakes += 1;
+        if start.elapsed() < Duration::from_millis(40) {
+            assert!(host.events().is_empty(), "it fired early");
+        } else {
+            break;
+        }
+    }
+    assert!(wakes <= 4, "{wakes} wake-ups for one timer");
+    host.run();
+    assert!(!host.shows_work());
+}
+
+#[test]
+fn the_descriptor_becomes_readable_when_a_socket_does() {
+    let mut host = Host::real();
+    let server = host.server();
+    let mut client = host.tcp(server);
+    assert!(wait_readable(&[host.engine.fd()], AT_LAST), "a client to accept");
+    host.run();
+    assert!(!host.shows_work());
+    client.write_all(GET.as_bytes()).unwrap();
+    assert!(wait_readable(&[host.engine.fd()], AT_LAST), "bytes to read");
+    let request = host.wait_for_request();
+    assert!(!host.shows_work());
+    host.respond(request, "done");
+    drop(client);
+    assert!(wait_readable(&[host.engine.fd()], AT_LAST), "a client that left");
+    host.run();
+    host.assert_status(server, 0, 0);
+}
+
+#[test]
+fn the_descriptor_stays_readable_while_the_budget_leaves_work() {
+    let mut host = Host::with(|config| config.turn_events = 1);
+    let server = host.server();
+    for _ in 0..5 {
+        let client = host.client(server);
+        host.engine.client_send(client, GET.as_bytes()).unwrap();
+    }
+    let mut requests = 0;
+    for _ in 0..5 {
+        host.turn().unwrap();
+        requests += host.events().iter().filter(|event| matches!(event, Event::Request { .. })).count();
+        if requests < 5 {
+            assert!(host.shows_work(), "{requests} requests are told, and the others forgotten");
+        }
+    }
+    assert_eq!(requests, 5);
+}
+
+#[test]
+fn work_of_verbs_is_told_by_needs_turn() {
+    let mut host = Host::new();
+    assert!(!host.engine.needs_turn());
+    let timer = host.engine.timer_start(SECOND, Duration::ZERO, 1).unwrap();
+    host.engine.timer_cancel(timer).unwrap();
+    assert!(host.engine.needs_turn());
+    host.turn().unwrap();
+    assert!(!host.engine.needs_turn());
+    let server = host.server();
+    host.client(server);
+    assert!(host.engine.needs_turn());
+}
+
+#[test]
+fn the_descriptor_wakes_another_epoll_that_it_is_nested_in() {
+    let mut host = Host::real();
+    let outer = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    // SAFETY: the engine outlives this.
+    let engine = unsafe { BorrowedFd::borrow_raw(host.engine.fd()) };
+    epoll::add(&outer, engine, epoll::EventData::new_u64(0), epoll::EventFlags::IN).unwrap();
+    assert!(!is_readable(outer.as_raw_fd()));
+
+    host.engine.remote().post(1).unwrap();
+    assert!(wait_readable(&[outer.as_raw_fd()], AT_LAST), "a post");
+    host.run();
+    assert!(!is_readable(outer.as_raw_fd()));
+
+    host.engine.timer_start(Duration::from_millis(1), Duration::ZERO, 2).unwrap();
+    assert!(wait_readable(&[outer.as_raw_fd()], AT_LAST), "a timer");
+    host.wait_for(|host| host.find(|event| matches!(event, Event::Timer { .. }).then_some(())));
+    assert!(!is_readable(outer.as_raw_fd()));
+
+    let server = host.server();
+    let _client = host.tcp(server);
+    assert!(wait_readable(&[outer.as_raw_fd()], AT_LAST), "a socket");
+}
+
+#[test]
+fn a_watched_descriptor_is_reported_every_turn_for_as_long_as_it_is_ready() {
+    let mut host = Host::new();
+    let (mut reader, mut writer) = pipe().unwrap();
+    let watch = host.watch(&reader, Interest::READ);
+    assert_eq!(host.ready(), []);
+    writer.write_all(b"x").unwrap();
+    for _ in 0..3 {
+        assert!(host.shows_work());
+        assert_eq!(host.ready(), [(watch, Interest::READ)]);
+    }
+    reader.read_exact(&mut [0]).unwrap();
+    assert!(!host.shows_work());
+    assert_eq!(host.ready(), []);
+}
+
+#[test]
+fn a_disarmed_watch_is_silent_until_it_is_armed_again() {
+    let mut host = Host::new();
+    let (reader, mut writer) = pipe().unwrap();
+    let watch = host.watch(&reader, Interest::READ);
+    writer.write_all(b"x").unwrap();
+    host.engine.rewatch(watch, Interest::NONE).unwrap();
+    assert!(!host.shows_work());
+    assert_eq!(host.ready(), []);
+    host.engine.rewatch(watch, Interest::READ).unwrap();
+    assert!(host.shows_work());
+    assert_eq!(host.ready(), [(watch, Interest::READ)]);
+}
+
+#[test]
+fn a_disarmed_watch_is_silent_even_when_its_peer_goes() {
+    let mut host = Host::new();
+    let (reader, writer) = pipe().unwrap();
+    let watch = host.watch(&reader, Interest::NONE);
+    drop(writer);
+    for _ in 0..3 {
+        assert_eq!(host.ready(), []);
+    }
+    assert!(!host.shows_work(), "the host's loop spins on what it did not ask for");
+    host.engine.rewatch(watch, Interest::READ).unwrap();
+    assert_eq!(host.ready(), [(watch, Interest::READ)], "the end is something to read");
+    host.engine.rewatch(watch, Interest::NONE).unwrap();
+    assert_eq!((host.ready(), host.ready()), (vec![], vec![]));
+    assert!(!host.shows_work());
+}
+
+#[test]
+fn each_direction_is_reported_by_itself() {
+    let mut host = Host::new();
+    let (socket, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
+    // SAFETY: the socket outlives the engine's watch.
+    let watch = unsafe { host.engine.watch(socket.as_raw_fd(), Interest::READ, 7).unwrap() };
+    assert_eq!(host.ready(), []);
+    host.engine.rewatch(watch, Interest::WRITE).unwrap();
+    peer.write_all(b"x").unwrap();
+    assert_eq!(host.ready(), [(watch, Interest::WRITE)]);
+    host.engine.rewatch(watch, Interest::BOTH).unwrap();
+    assert_eq!(host.ready(), [(watch, Interest::BOTH)]);
+    host.engine.unwatch(watch).unwrap();
+}
+
+#[test]
+fn after_unwatch_nothing_but_closed_is_reported() {
+    let mut host = Host::new();
+    let (reader, mut writer) = pipe().unwrap();
+    let watch = host.watch(&reader, Interest::READ);
+    writer.write_all(b"x").unwrap();
+    host.engine.unwatch(watch).unwrap();
+    assert!(!host.shows_work());
+    host.run();
+    assert!(matches!(host.events()[..], [Event::Closed { handle, token: 7, .. }] if handle == watch));
+}
+
+#[test]
+fn a_report_of_a_closed_descriptor_never_reaches_its_successor() {
+    let mut host = Host::new();
+    let (reader, mut writer) = pipe().unwrap();
+    let number = reader.as_raw_fd();
+    let old = host.watch(&reader, Interest::READ);
+    // The old pipe lives on under another number, and goes on being readable.
+    let twin = reader.try_clone().unwrap();
+    writer.write_all(b"x").unwrap();
+    host.engine.unwatch(old).unwrap();
+    drop(reader);
+    let (successor, mut successor_writer) = pipe().unwrap();
+    // SAFETY: the number is free; dup2 gives it to the successor.
+    let successor = unsafe {
+        let source = successor.into_raw_fd();
+        assert_eq!(libc::dup2(source, number), number);
+        libc::close(source);
+        PipeReader::from_raw_fd(number)
+    };
+    let new = host.watch(&successor, Interest::READ);
+    assert_ne!(old, new);
+    assert_eq!(host.ready(), [], "the successor is empty");
+    successor_writer.write_all(b"y").unwrap();
+    assert_eq!(host.ready(), [(new, Interest::READ)]);
+    host.engine.unwatch(new).unwrap();
+    drop(twin);
+}
+
+#[test]
+fn what_cannot_be_watched_is_refused_by_name() {
+    let host = Host::new();
+    let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+    // SAFETY: the file is open throughout.
+    let error = unsafe { host.engine.watch(file.as_raw_fd(), Interest::READ, 1) }.unwrap_err();
+    assert!(error.to_string().contains(&format!("descriptor {} cannot be watched", file.as_raw_fd())), "{error}");
+    let (reader, _writer) = pipe().unwrap();
+    let watch = host.watch(&reader, Interest::READ);
+    // SAFETY: the pipe is open throughout.
+    assert_eq!(kind(unsafe { host.engine.watch(reader.as_raw_fd(), Interest::READ, 2) }), hostloop::ErrorKind::Io);
+    host.engine.unwatch(watch).unwrap();
+}
