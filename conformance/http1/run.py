@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from client import ClosedError, Connection, ServerError, ResetError, Response, shown
+from client import ClosedError, Connection, ResetError, Response, ServerError, shown
 
 KEYS = {
     "case": {"name", "why", "send", "expect", "then", "split"},
@@ -132,7 +132,10 @@ def load_cases(directory: Path = Path(__file__).parent) -> list[Case]:
 def run_case(case: Case, host: str, port: int) -> str | None:
     """Runs one case, each run over a new connection. Returns why it failed, or None if it held."""
     for byte_by_byte in (False, True) if case.split == "every" else (False,):
-        connection = Connection(host, port)
+        try:
+            connection = Connection(host, port)
+        except OSError as error:
+            return f"{case}: no connection to {host}:{port}: {error}"
         try:
             Exchange(case, connection, byte_by_byte).run()
         except ServerError as failure:

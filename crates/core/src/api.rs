@@ -194,7 +194,7 @@ impl Engine {
     pub unsafe fn watch(&self, fd: RawFd, interest: Interest, token: u64) -> Result<Handle> {
         self.enter("watch", || {
             let mut watches = self.core.watches.borrow_mut();
-            let handle = watches.insert(Watch { token, fd, key: 0 });
+            let handle = watches.insert(Watch { token, fd, key: 0, interest });
             // SAFETY: the caller's promise.
             let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
             match self.core.reactor.watch(borrowed, interest, handle.to_bits()) {
@@ -219,8 +219,9 @@ impl Engine {
     /// [`ErrorKind::Stale`] if it is not watched any more.
     pub fn rewatch(&self, watch: Handle, interest: Interest) -> Result<()> {
         self.enter("rewatch", || {
-            let watches = self.core.watches.borrow();
-            let found = watches.get(watch).ok_or_else(|| watch.stale("rewatch"))?;
+            let mut watches = self.core.watches.borrow_mut();
+            let found = watches.get_mut(watch).ok_or_else(|| watch.stale("rewatch"))?;
+            found.interest = interest;
             let changed = self.core.reactor.rewatch(found.borrow_fd(), found.key, interest);
             changed.map_err(|error| Error::io("rewatch", format!("descriptor {} cannot be watched", found.fd), error))
         })
@@ -372,7 +373,8 @@ impl Engine {
         self.with_request("write", request, |exchange| exchange.write(bytes, token))
     }
 
-    /// Ends a streamed response. The request ends with [`Event::Closed`] when all of it has been written.
+    /// Ends a streamed response. The request ends with [`Event::Closed`] when all of it has been written; one whose head has a
+    /// `content-length`, or allows no body, ends by itself as soon as that much has.
     ///
     /// # Errors
     ///

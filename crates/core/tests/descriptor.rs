@@ -236,19 +236,16 @@ fn after_unwatch_nothing_but_closed_is_reported() {
 fn a_report_of_a_closed_descriptor_never_reaches_its_successor() {
     let mut host = Host::new();
     let (reader, mut writer) = pipe().unwrap();
-    let number = reader.as_raw_fd();
     let old = host.watch(&reader, Interest::READ);
     // The old pipe lives on under another number, and goes on being readable.
     let twin = reader.try_clone().unwrap();
     writer.write_all(b"x").unwrap();
     host.engine.unwatch(old).unwrap();
-    drop(reader);
     let (successor, mut successor_writer) = pipe().unwrap();
-    // SAFETY: the number is free; dup2 gives it to the successor.
+    let number = reader.into_raw_fd();
+    // SAFETY: this test owns the number; dup2 closes what it names and gives it to the successor.
     let successor = unsafe {
-        let source = successor.into_raw_fd();
-        assert_eq!(libc::dup2(source, number), number);
-        libc::close(source);
+        assert_eq!(libc::dup2(successor.as_raw_fd(), number), number);
         PipeReader::from_raw_fd(number)
     };
     let new = host.watch(&successor, Interest::READ);

@@ -96,7 +96,8 @@ fn reads_and_writes_under_way_end_once_when_the_engine_is_closed() {
     everything.assert_each_ended_once(&host);
     let events = host.events();
     for handle in [everything.reading, everything.writing, everything.server, everything.clients[0], everything.clients[1]] {
-        let of_handle = |event: &&Event| matches!(event, Event::Closed { handle: of, cause: Cause::Cancelled, .. } if *of == handle);
+        let of_handle =
+            |event: &&Event| matches!(event, Event::Closed { handle: of, cause: Cause::Cancelled, .. } if *of == handle);
         assert_eq!(events.iter().filter(of_handle).count(), 1);
     }
     assert!(matches!(events.last(), Some(Event::Shutdown)));

@@ -30,6 +30,7 @@ use crate::{
 
 use alarm::Wakers;
 use fork::Birthplace;
+use poller::Interest;
 use reactor::{Reactor, Source};
 use tasks::Tasks;
 
@@ -78,6 +79,7 @@ pub(crate) struct Watch {
     pub(crate) token: u64,
     pub(crate) fd: std::os::fd::RawFd,
     pub(crate) key: u64,
+    pub(crate) interest: Interest,
 }
 
 impl Core {
@@ -159,7 +161,9 @@ impl Core {
         let watches = self.watches.borrow();
         self.reactor.poll(wait, |watch, ready| {
             let handle = Handle::from_bits(watch);
-            if let Some(&Watch { token, .. }) = watches.get(handle) {
+            let Some(&Watch { token, interest, .. }) = watches.get(handle) else { return };
+            let ready = ready.and(interest);
+            if ready != Interest::NONE {
                 self.report(Event::Ready { handle, token, ready });
             }
         })

@@ -38,6 +38,11 @@ impl Interest {
     pub const WRITE: Self = Self { readable: false, writable: true };
     /// Reading and writing.
     pub const BOTH: Self = Self { readable: true, writable: true };
+
+    /// The directions that both have.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { readable: self.readable && other.readable, writable: self.writable && other.writable }
+    }
 }
 
 /// One report of the poller's.

@@ -13,10 +13,17 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::{Http, body::Body, connection::Connection, reply::ResponseHead};
+use super::{
+    Http,
+    body::Body,
+    connection::Connection,
+    reply::{ResponseHead, problem},
+    service::{BROKEN_BODY, closing},
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     event::{Cause, Chunk, Event, RequestHead},
@@ -52,6 +59,8 @@ struct Stream {
     head: Option<ResponseHead>,
     pieces: VecDeque<(Bytes, u64)>,
     bytes: usize,
+    /// Bytes of body that the head still promises, where it says how many.
+    left: Option<u64>,
     is_finished: bool,
 }
 
@@ -130,7 +139,8 @@ impl Exchange {
 
     pub(crate) fn respond_streamed(&self, head: ResponseHead) -> Result<()> {
         head.check("respond_streamed", None)?;
-        self.begin_reply("respond_streamed", Reply::Streamed(Stream { head: Some(head), ..Stream::default() }))
+        let left = head.body_length();
+        self.begin_reply("respond_streamed", Reply::Streamed(Stream { head: Some(head), left, ..Stream::default() }))
     }
 
     fn begin_reply(&self, operation: &'static str, reply: Reply) -> Result<()> {
@@ -217,6 +227,7 @@ impl Exchange {
         match stream.pieces.pop_front() {
             Some((bytes, token)) => {
                 stream.bytes -= bytes.len();
+                stream.left = stream.left.map(|left| left.saturating_sub(bytes.len() as u64));
                 self.connection.handed(bytes.len());
                 self.http.core.report(Event::Written { handle: self.handle, token, sent: true });
                 Poll::Ready(Some(bytes))
@@ -230,9 +241,10 @@ impl Exchange {
         matches!(&*self.reply.borrow(), Reply::Streamed(stream) if stream.is_finished && stream.pieces.is_empty())
     }
 
-    /// hyper is done with the body: it was sent whole, or the client is gone, or the method was HEAD.
+    /// hyper is done with the body: it was sent whole, or as far as the head promised, or the client is gone.
     pub(crate) fn stream_dropped(&self) {
-        let is_whole = self.is_stream_complete() || self.connection.is_head_request();
+        let is_as_promised = matches!(&*self.reply.borrow(), Reply::Streamed(Stream { left: Some(0), .. }));
+        let is_whole = self.is_stream_complete() || is_as_promised || self.connection.is_head_request();
         self.close(if is_whole { Cause::Done } else { self.connection.end_cause() });
     }
 
@@ -247,6 +259,7 @@ impl Exchange {
         if !self.is_reading() {
             return;
         }
+        let mut is_broken = false;
         let chunk = {
             let mut incoming = self.incoming.borrow_mut();
             match incoming.as_mut().map(|incoming| poll_data(incoming, cx)) {
@@ -259,11 +272,15 @@ impl Exchange {
                 }
                 Some(Poll::Ready(Some(Err(_)))) => {
                     *incoming = None;
+                    is_broken = true;
                     Chunk::Aborted
                 }
             }
         };
         self.finish_read(chunk);
+        if is_broken {
+            self.answer_instead(closing(problem(StatusCode::BAD_REQUEST, BROKEN_BODY)), self.connection.end_cause());
+        }
     }
 
     fn finish_read(&self, chunk: Chunk) {
@@ -294,20 +311,18 @@ pub(crate) struct Gathering {
     incoming: Incoming,
     first: Bytes,
     rest: BytesMut,
-    limit: u64,
 }
 
 /// What became of gathering.
 pub(crate) enum Gathered {
     Whole(Bytes),
-    TooLong,
     /// The client is gone, or its framing was refused.
     Broken,
 }
 
 impl Gathering {
-    pub(crate) fn new(incoming: Incoming, limit: u64) -> Self {
-        Self { incoming, first: Bytes::new(), rest: BytesMut::new(), limit }
+    pub(crate) fn new(incoming: Incoming) -> Self {
+        Self { incoming, first: Bytes::new(), rest: BytesMut::new() }
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Gathered> {
@@ -319,16 +334,9 @@ impl Gathering {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => return Poll::Ready(Gathered::Whole(self.take())),
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Gathered::Broken),
-                Poll::Ready(Some(Ok(bytes))) if self.length() + bytes.len() as u64 > self.limit => {
-                    return Poll::Ready(Gathered::TooLong);
-                }
                 Poll::Ready(Some(Ok(bytes))) => self.push(bytes),
             }
         }
-    }
-
-    fn length(&self) -> u64 {
-        (self.first.len() + self.rest.len()) as u64
     }
 
     /// The first piece is kept as it came: most bodies are one piece.

@@ -6,7 +6,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a request's head, from the request line to the empty line. More is a 431. Default: 32 KiB.
+    /// Bytes of a request's head, from the request line to the empty line. More is a 431, as are trailers of more than 8 KiB.
+    /// Default: 32 KiB.
     pub head_bytes: usize,
     /// Bytes of a request's target. More is a 414. Default: 8 KiB.
     pub target_bytes: usize,

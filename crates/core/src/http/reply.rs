@@ -41,6 +41,14 @@ impl ResponseHead {
         }
     }
 
+    /// How many bytes of body the client will take, if the head says.
+    pub(crate) fn body_length(&self) -> Option<u64> {
+        match self.status {
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Some(0),
+            _ => self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok(),
+        }
+    }
+
     pub(crate) fn with(self, body: Body) -> http::Response<Body> {
         let mut response = http::Response::new(body);
         *response.status_mut() = self.status;

@@ -37,12 +37,8 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let connection = &self.0;
         connection.request_started(&request);
         let server = &connection.server;
-        let limit = server.options.limits.body_bytes;
         if request.headers().get(EXPECT).is_some_and(|expect| !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
             return self.answer(problem(StatusCode::EXPECTATION_FAILED, "only 100-continue can be expected"));
-        }
-        if request.body().size_hint().lower() > limit {
-            return self.refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
         }
         let routes = server.routes.borrow();
         let (route, params) = match routes.find(request.method(), request.uri().path()) {
@@ -80,7 +76,7 @@ impl Service {
         if !route.options.whole_body {
             return self.dispatch(head, route, Some(incoming), None);
         }
-        let gathering = Gathering::new(incoming, self.0.server.options.limits.body_bytes);
+        let gathering = Gathering::new(incoming);
         let mut reply =
             Reply { connection: Rc::clone(&self.0), state: State::Gathering(Box::new((head, route.clone(), gathering))) };
         // Says at once that the body is wanted, so that hyper reads on before it asks for the response.
@@ -99,14 +95,12 @@ impl Service {
     fn answer(&self, response: Response<Body>) -> Reply {
         Reply { connection: Rc::clone(&self.0), state: State::Answered(Some(Box::new(response))) }
     }
-
-    /// Answers, and closes the connection rather than read what follows.
-    fn refuse(&self, status: StatusCode, detail: &str) -> Reply {
-        self.answer(closing(problem(status, detail)))
-    }
 }
 
-fn closing(mut response: Response<Body>) -> Response<Body> {
+/// What hyper could not read although the gate let it pass, or what the client left unfinished.
+pub(crate) const BROKEN_BODY: &str = "the body is incomplete or malformed";
+
+pub(crate) fn closing(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -143,13 +137,8 @@ impl Reply {
     fn gathered(&mut self, gathered: Gathered) {
         let body = match gathered {
             Gathered::Whole(body) => body,
-            Gathered::TooLong => {
-                let response = closing(problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long"));
-                self.state = State::Answered(Some(Box::new(response)));
-                return;
-            }
             Gathered::Broken => {
-                self.state = State::Answered(None);
+                self.state = State::Answered(Some(Box::new(closing(problem(StatusCode::BAD_REQUEST, BROKEN_BODY)))));
                 return;
             }
         };

@@ -207,7 +207,9 @@ impl Host {
 
 fn token_of(event: &Event) -> Option<u64> {
     match event {
-        Event::Timer { token, .. } | Event::Posted { token } | Event::Body { token, .. } | Event::Written { token, .. } => Some(*token),
+        Event::Timer { token, .. } | Event::Posted { token } | Event::Body { token, .. } | Event::Written { token, .. } => {
+            Some(*token)
+        }
         Event::Closed { token, .. } => Some(*token),
         _ => None,
     }

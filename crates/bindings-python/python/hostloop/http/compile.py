@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import InvalidError
 from . import answer
 from .parameters import Parameter, parameters_of
 from .request import Query, Request, parse_query
@@ -50,6 +51,9 @@ class Route:
 
     def parameters(self) -> list[Parameter]:
         """Reads the handler's parameters. Raises `InvalidError` for one that no request can give."""
+        for name in self.path_names:
+            if self.path_names.count(name) > 1:
+                raise InvalidError(f"path `{self.path}` has two parameters named `{name}`; rename one")
         return parameters_of(self.handler, self.path_names, self.name)
 
 

@@ -90,7 +90,8 @@ fn flags(interest: Interest, trigger: Trigger) -> epoll::EventFlags {
     let mut flags = epoll::EventFlags::empty();
     flags.set(epoll::EventFlags::IN | epoll::EventFlags::RDHUP, interest.readable);
     flags.set(epoll::EventFlags::OUT, interest.writable);
-    flags.set(epoll::EventFlags::ET, trigger == Trigger::Edge);
+    // The end of a peer is reported even to who asked for nothing: as an edge, it wakes no more than once.
+    flags.set(epoll::EventFlags::ET, trigger == Trigger::Edge || interest == Interest::NONE);
     flags
 }
 

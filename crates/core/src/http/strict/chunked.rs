@@ -4,9 +4,12 @@ use http::StatusCode;
 
 use super::{
     Refusal,
-    head::{has_control, is_token},
+    head::{BODY_TOO_LONG, has_control, is_token},
 };
 use crate::http::options::Limits;
+
+/// Bytes of trailers. Less than what hyper takes, so that the refusal is ours.
+const MAX_TRAILER_BYTES: usize = 8 * 1024;
 
 /// More digits than any size needs.
 const MAX_SIZE_DIGITS: u8 = 16;
@@ -32,7 +35,11 @@ enum State {
 
 impl Chunked {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { state: State::Size { size: 0, digits: 0 }, allowance: limits.body_bytes, trailer_allowance: limits.head_bytes }
+        Self {
+            state: State::Size { size: 0, digits: 0 },
+            allowance: limits.body_bytes,
+            trailer_allowance: limits.head_bytes.min(MAX_TRAILER_BYTES),
+        }
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -114,6 +121,5 @@ fn check_trailer(field: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-const BODY_TOO_LONG: Refusal = Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, detail: "the body is too long" };
 const TRAILERS_TOO_LONG: Refusal =
     Refusal { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail: "the trailers are too long" };

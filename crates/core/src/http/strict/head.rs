@@ -46,7 +46,8 @@ impl HeadCheck {
             }
         }
         check_partial(&bytes[self.searched..])?;
-        self.searched = bytes.len();
+        // A CR at the end is looked at again with what follows it.
+        self.searched = bytes.len() - usize::from(bytes.ends_with(b"\r"));
         self.check_partial_size(bytes, limits)?;
         Ok(None)
     }
@@ -66,7 +67,7 @@ impl HeadCheck {
                 if self.fields > limits.header_fields() {
                     return Err(TOO_MANY_FIELDS);
                 }
-                self.check_field(line).map(|()| false)
+                self.check_field(line, limits).map(|()| false)
             }
         }
     }
@@ -91,7 +92,7 @@ impl HeadCheck {
         Ok(())
     }
 
-    fn check_field(&mut self, line: &[u8]) -> Result<(), Refusal> {
+    fn check_field(&mut self, line: &[u8], limits: &Limits) -> Result<(), Refusal> {
         let colon = line.iter().position(|&byte| !is_token(byte)).unwrap_or(line.len());
         let (name, rest) = line.split_at(colon);
         let Some(value) = rest.strip_prefix(b":") else {
@@ -112,7 +113,7 @@ impl HeadCheck {
         }
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.check_host(value.trim_ascii()),
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.check_length(value.trim_ascii()),
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.check_length(value.trim_ascii(), limits),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.check_encoding(value.trim_ascii()),
             _ => Ok(()),
         }
@@ -130,13 +131,17 @@ impl HeadCheck {
         Ok(())
     }
 
-    fn check_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+    fn check_length(&mut self, value: &[u8], limits: &Limits) -> Result<(), Refusal> {
         if self.length.is_some() {
             return Err(Refusal::bad("more than one Content-Length"));
         }
         let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-        let length = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|value| value.parse().ok());
-        self.length = Some(length.ok_or(Refusal::bad("Content-Length is not a number of bytes"))?);
+        let length: Option<u64> = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|value| value.parse().ok());
+        let length = length.ok_or(Refusal::bad("Content-Length is not a number of bytes"))?;
+        if length > limits.body_bytes {
+            return Err(BODY_TOO_LONG);
+        }
+        self.length = Some(length);
         Ok(())
     }
 
@@ -182,6 +187,7 @@ impl HeadCheck {
 
 const HEAD_TOO_LONG: Refusal = Refusal { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail: "the head is too long" };
 const TOO_MANY_FIELDS: Refusal = Refusal { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail: "too many header fields" };
+pub(super) const BODY_TOO_LONG: Refusal = Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, detail: "the body is too long" };
 const TARGET_TOO_LONG: Refusal = Refusal { status: StatusCode::URI_TOO_LONG, detail: "the target is too long" };
 
 /// Refuses what no continuation can mend, before the line has ended.
