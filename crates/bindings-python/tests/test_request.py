@@ -22,6 +22,7 @@ def seen_by(look: Callable[[Request], Any], method: str = "GET", target: str = "
     app = App()
     seen = []
 
+    @app.route("/", ["GET"])
     @app.route("/{rest:path}", ["GET", "POST"])
     async def handler(request: Request) -> None:
         seen.append(look(request))

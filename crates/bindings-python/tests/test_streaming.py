@@ -128,11 +128,13 @@ def test_a_client_that_reads_again_has_the_stream_go_on(run: Run) -> None:
 def test_a_stream_that_ignores_disconnects_is_told_of_them(run: Run) -> None:
     async def main() -> None:
         app = App(on_disconnect="ignore")
+        begun = asyncio.Event()
         ended = asyncio.get_running_loop().create_future()
 
         @app.get("/")
         async def handler() -> StreamingResponse:
             async def pieces() -> AsyncIterator[bytes]:
+                begun.set()
                 try:
                     while True:
                         yield PIECE
@@ -143,7 +145,7 @@ def test_a_stream_that_ignores_disconnects_is_told_of_them(run: Run) -> None:
 
         async with app.listen(port=0) as server:
             with unread(server.addresses[0]):
-                pass
+                await begun.wait()
             task = await ended
             await asyncio.wait([task])
             assert not task.cancelled()

@@ -14,10 +14,8 @@ use hostloop::{Clock, Event, Handle, Interest};
 use rustix::event::epoll;
 use support::{
     GET, Host, SECOND, kind,
-    sockets::{connect, is_readable, wait_readable},
+    sockets::{AT_LAST, connect, is_readable, wait_readable},
 };
-
-const AT_LAST: Duration = Duration::from_secs(20);
 
 impl Host {
     /// An engine on the machine's clock.

@@ -4,15 +4,13 @@
 
 mod support;
 
-use std::{os::fd::RawFd, thread, time::Duration};
+use std::{os::fd::RawFd, thread};
 
 use hostloop::{ErrorKind, Event};
 use support::{
     Host, kind,
-    sockets::{is_readable, wait_readable},
+    sockets::{AT_LAST, is_readable, wait_readable},
 };
-
-const AT_LAST: Duration = Duration::from_secs(20);
 
 fn posted(host: &mut Host) -> Vec<u64> {
     host.events().into_iter().filter_map(|event| if let Event::Posted { token } = event { Some(token) } else { None }).collect()

@@ -4,14 +4,18 @@
 
 mod support;
 
-use std::io::Write;
+use std::{io::Write, os::fd::AsRawFd};
 
 use bytes::Bytes;
-use hostloop::{Cause, Event, Handle, ResponseHead};
+use hostloop::{Cause, Handle, ResponseHead};
 use http::{HeaderMap, HeaderValue, header};
-use support::{GET, Host, kind, sockets::read_all, statuses};
-
-const PIECE: usize = 64 * 1024;
+use support::{
+    GET, Host,
+    download::Download,
+    kind,
+    sockets::{AT_LAST, read_all, wait_readable},
+    statuses,
+};
 
 impl Host {
     /// Sends a GET in memory and starts to stream its response.
@@ -28,24 +32,6 @@ impl Host {
         self.engine.write(request, Bytes::from_static(text.as_bytes()), token).unwrap();
         self.run();
         assert_eq!(self.finals(token), 1);
-    }
-
-    /// Writes until no more is taken, and returns how many bytes were reported as sent.
-    fn write_all_it_takes(&mut self, request: Handle, most: usize) -> usize {
-        let (mut accepted, mut sent) = (0, 0);
-        loop {
-            while accepted < most && self.engine.write(request, Bytes::from(vec![b'x'; PIECE]), 7).is_ok() {
-                accepted += PIECE;
-            }
-            self.run();
-            let before = sent;
-            while self.find(|event| matches!(event, Event::Written { sent: true, .. }).then_some(())).is_some() {
-                sent += PIECE;
-            }
-            if sent == before {
-                return sent;
-            }
-        }
     }
 }
 
@@ -162,27 +148,19 @@ fn a_client_that_does_not_read_stops_the_stream_and_resumes_it_by_reading() {
     let mut client = host.tcp(server);
     client.write_all(GET.as_bytes()).unwrap();
     let request = host.wait_for_request();
-    host.engine.respond_streamed(request, ResponseHead::default()).unwrap();
-    let mut sent = host.write_all_it_takes(request, WHOLE);
-    assert!(sent < WHOLE / 2, "{sent} bytes are held for a client that does not read");
+    let mut download = Download::start(&mut host, request, WHOLE);
+    download.pump(&mut host);
+    assert!(download.sent < WHOLE / 2, "{} bytes are held for a client that does not read", download.sent);
     assert!(!host.engine.needs_turn());
 
     let mut received = Vec::new();
-    while sent < WHOLE {
+    while !download.is_complete() {
+        assert!(wait_readable(&[host.engine.fd(), client.as_raw_fd()], AT_LAST), "it stalls at {}", download.sent);
         read_all(&mut client, &mut received);
-        host.run();
-        while host.find(|event| matches!(event, Event::Written { sent: true, .. }).then_some(())).is_some() {
-            sent += PIECE;
-        }
-        sent += host.write_all_it_takes(request, WHOLE.saturating_sub(sent + 256 * 1024));
-        let fds = [host.engine.fd(), std::os::fd::AsRawFd::as_raw_fd(&client)];
-        assert!(sent >= WHOLE || support::sockets::wait_readable(&fds, std::time::Duration::from_secs(20)), "it stalls at {sent}");
-        if sent + 256 * 1024 >= WHOLE {
-            break;
-        }
+        download.pump(&mut host);
     }
     host.engine.finish(request).unwrap();
     received.extend(host.read_until(&mut client, |bytes| bytes.ends_with(b"\r\n0\r\n\r\n")));
-    assert!(received.iter().filter(|&&byte| byte == b'x').count() >= sent);
+    assert_eq!(received.iter().filter(|&&byte| byte == b'x').count(), WHOLE);
     assert_eq!(host.closed(request), Some(Cause::Done));
 }

@@ -11,6 +11,7 @@ pub(crate) mod inbox;
 pub(crate) mod poller;
 pub(crate) mod reactor;
 pub(crate) mod remote;
+pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod tasks;
 

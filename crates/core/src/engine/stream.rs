@@ -10,10 +10,10 @@ use std::{
 
 use rustix::{
     io::Errno,
-    net::{RecvFlags, SendFlags, Shutdown},
+    net::{RecvFlags, Shutdown},
 };
 
-use super::{Core, reactor::Source};
+use super::{Core, reactor::Source, socket::SEND_FLAGS};
 
 /// Reads and writes without blocking; the task that polls it is woken when that may succeed.
 pub(crate) struct Stream {
@@ -50,7 +50,7 @@ impl Stream {
 
     /// Writes the start of `bytes` and returns how much that was.
     pub(crate) fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_send(cx, || rustix::net::send(self.source.as_fd(), bytes, SendFlags::NOSIGNAL))
+        self.poll_send(cx, || rustix::net::send(self.source.as_fd(), bytes, SEND_FLAGS))
     }
 
     /// Writes the start of all the slices together and returns how much that was.
@@ -59,7 +59,7 @@ impl Stream {
             [one] => self.poll_write(cx, one),
             _ => self.poll_send(cx, || {
                 let mut no_control = rustix::net::SendAncillaryBuffer::default();
-                rustix::net::sendmsg(self.source.as_fd(), slices, &mut no_control, SendFlags::NOSIGNAL)
+                rustix::net::sendmsg(self.source.as_fd(), slices, &mut no_control, SEND_FLAGS)
             }),
         }
     }

@@ -7,7 +7,7 @@ use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
     rc::Rc,
-    task::Waker,
+    task::{Context, Waker},
 };
 
 use http::{Method, Request, StatusCode};
@@ -58,6 +58,8 @@ pub(crate) struct Connection {
     reading: Waiting,
     writing: Waiting,
     phase: Cell<(Phase, u64)>,
+    /// Since when the handler has been waiting for bytes of the request's body.
+    handler_rests_since: Cell<Option<u64>>,
     end: Cell<End>,
     /// Nothing of hyper's is kept, until a request comes.
     is_dormant: Cell<bool>,
@@ -75,6 +77,8 @@ struct Message {
     is_gathering: Cell<bool>,
     /// Bytes of its response that hyper holds.
     handed: Cell<usize>,
+    /// A stream was asked for its next piece while hyper held too much.
+    is_held_back: Cell<bool>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -142,6 +146,7 @@ impl Connection {
             reading: waiting(timeouts.body),
             writing: waiting(timeouts.write),
             phase: Cell::new((Phase::Idle, core.now())),
+            handler_rests_since: Cell::new(None),
             end: Cell::default(),
             is_dormant: Cell::new(true),
             has_ended: Cell::new(false),
@@ -165,6 +170,8 @@ impl Connection {
         let message = &self.message;
         message.count.set(message.count.get() + 1);
         message.stage.set(Stage::Asked);
+        // Even one that is answered in the same step is a use of the connection.
+        self.phase.set((Phase::Handling, self.now()));
         message.is_head.set(request.method() == Method::HEAD);
         self.reading.patience.reset();
         self.writing.patience.reset();
@@ -203,9 +210,11 @@ impl Connection {
         self.access.handed(bytes);
     }
 
-    /// Returns whether the client must take more before the next piece is handed on.
+    /// Returns whether the client must take more before the next piece is handed on. When it has, the piece is asked for again.
     pub(crate) fn is_congested(&self) -> bool {
-        self.message.handed.get() >= HYPER_BYTES
+        let is_congested = self.message.handed.get() >= HYPER_BYTES;
+        self.message.is_held_back.set(is_congested);
+        is_congested
     }
 
     pub(crate) fn is_head_request(&self) -> bool {
@@ -246,8 +255,8 @@ impl Connection {
         self.server.http.core.now()
     }
 
-    /// Notes the phase after each step, and moves the alarm to what it must end by.
-    fn settle(&self) {
+    /// Notes the phase after each step, and has the task woken by what it must end by.
+    fn settle(&self, cx: &Context<'_>) {
         let now = self.now();
         let phase = self.current_phase();
         let since = match self.phase.get() {
@@ -255,7 +264,27 @@ impl Connection {
             _ => now,
         };
         self.phase.set((phase, since));
+        self.extend_handler_deadline(now);
         self.alarm.set(self.phase_deadline(phase, since).min(self.peer_deadline(now)));
+        // It may have been moved to the past by this very step.
+        if self.alarm.poll(cx) {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// The handler's time does not run while it waits for the client's body: that has a timeout of its own.
+    fn extend_handler_deadline(&self, now: u64) {
+        let rested = self.handler_rests_since.take().map_or(0, |since| now - since);
+        if let Some(exchange) = &*self.exchange.borrow() {
+            exchange.handler_deadline.set(exchange.handler_deadline.get().saturating_add(rested));
+        }
+        if self.is_handler_resting() {
+            self.handler_rests_since.set(Some(now));
+        }
+    }
+
+    fn is_handler_resting(&self) -> bool {
+        self.reading.is_blocked.get() && self.exchange.borrow().as_ref().is_some_and(|exchange| exchange.is_reading())
     }
 
     fn current_phase(&self) -> Phase {
@@ -273,6 +302,7 @@ impl Connection {
         match phase {
             Phase::Idle => self.idle_deadline(since).min(self.sleep_deadline(since)),
             Phase::Head => after(timeouts.header),
+            Phase::Handling if self.is_handler_resting() => NEVER,
             Phase::Handling => self.exchange.borrow().as_ref().map_or(NEVER, |exchange| exchange.handler_deadline.get()),
             Phase::Answering => NEVER,
         }
@@ -315,20 +345,16 @@ impl Connection {
             Phase::Idle => Overdue::Close,
             Phase::Head => Overdue::Refuse(HEADER_TIMEOUT),
             Phase::Handling => {
-                self.handler_overdue(now);
+                self.handler_overdue();
                 Overdue::Nothing
             }
             Phase::Answering => Overdue::Nothing,
         }
     }
 
-    /// The handler's time does not run while it waits for the client's body: that has a timeout of its own.
-    fn handler_overdue(&self, now: u64) {
-        let Some(exchange) = self.exchange.borrow().clone() else { return };
-        if exchange.is_reading() && self.reading.is_blocked.get() {
-            let timeout = self.server.options.timeouts.handler.map_or(NEVER, nanos);
-            exchange.handler_deadline.set(now.saturating_add(timeout));
-        } else {
+    fn handler_overdue(&self) {
+        let exchange = self.exchange.borrow().clone();
+        if let Some(exchange) = exchange {
             exchange.answer_instead(problem(StatusCode::SERVICE_UNAVAILABLE, "the handler took too long"), Cause::TimedOut);
         }
     }

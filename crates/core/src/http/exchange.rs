@@ -341,17 +341,14 @@ impl Gathering {
 
     /// The first piece is kept as it came: most bodies are one piece.
     fn push(&mut self, bytes: Bytes) {
-        if self.first.is_empty() {
+        if self.first.is_empty() && self.rest.is_empty() {
             self.first = bytes;
             return;
         }
         if self.rest.is_empty() {
             let left = self.incoming.size_hint().lower() as usize;
             self.rest.reserve(self.first.len() + bytes.len() + left);
-            self.rest.extend_from_slice(&self.first);
-            self.first.clear();
-            self.rest.extend_from_slice(&bytes);
-            return;
+            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
         }
         self.rest.extend_from_slice(&bytes);
     }

@@ -1,7 +1,7 @@
 //! Listening sockets: addresses, options and the accept loop.
 
 mod address;
-mod socket;
+mod bind;
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,16 +13,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use rustix::{
-    io::Errno,
-    net::{SocketFlags, acceptfrom_with},
-};
+use rustix::io::Errno;
 
 pub use self::address::Address;
-pub(crate) use self::socket::{adopt, bind};
+pub(crate) use self::bind::{adopt, bind};
 use super::{server::Server, transport::Transport};
 use crate::{
-    engine::{alarm::Alarm, reactor::Source, stream::Stream},
+    engine::{alarm::Alarm, reactor::Source, socket, stream::Stream},
     error::{Error, Result},
     event::{Cause, Event},
     handle::Handle,
@@ -108,8 +105,8 @@ impl Listener {
                 source.wake_on_change(cx);
                 return Poll::Pending;
             }
-            match acceptfrom_with(source.as_fd(), SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
-                Ok((fd, peer)) => self.accepted(fd, peer.and_then(|peer| peer.try_into().ok())),
+            match socket::accept(source.as_fd()) {
+                Ok((fd, peer)) => self.accepted(fd, peer),
                 Err(Errno::AGAIN) => source.read_blocked(),
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(error) => {

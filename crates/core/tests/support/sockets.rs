@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Host;
 
 /// How long anything may take that must happen.
-const AT_LAST: Duration = Duration::from_secs(20);
+pub(crate) const AT_LAST: Duration = Duration::from_secs(20);
 
 pub(crate) fn is_readable(fd: RawFd) -> bool {
     wait_readable(&[fd], Duration::ZERO)

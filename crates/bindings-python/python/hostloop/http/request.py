@@ -175,7 +175,7 @@ class Request:
         """Returns the body, decoded as JSON. Anything else is a 422."""
         try:
             return msgspec.json.decode(await self.body())
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise unreadable_body("JSON", str(error)) from None
 
     def __repr__(self) -> str:

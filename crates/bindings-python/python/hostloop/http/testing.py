@@ -6,13 +6,14 @@ import asyncio
 import io
 import itertools
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import msgspec
 
+from ..errors import ClosedError, StaleError
 from .request import Headers
 from .response import encode_json
 
@@ -106,9 +107,10 @@ class AsyncTestClient(Methods):
         try:
             await send(connection, write_request(method, path, **options))
             await ended
-        finally:
-            if not ended.done():
+        except BaseException:
+            with suppress(StaleError, ClosedError):
                 connection.close()
+            raise
         return read_response(method, bytes(received))
 
 

@@ -94,9 +94,13 @@ impl Write for Io {
     }
 
     /// hyper calls this when it holds nothing more.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let message = &self.0.message;
         message.handed.set(0);
+        if message.is_held_back.take() {
+            // hyper may flush last of all, and would then wait for a wake-up that nothing else gives.
+            cx.waker().wake_by_ref();
+        }
         if message.stage.get() == Stage::Answering && self.0.exchange.borrow().is_none() {
             message.stage.set(Stage::Idle);
             self.0.access.ended(&self.0.server, self.0.peer);

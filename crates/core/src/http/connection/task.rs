@@ -97,7 +97,7 @@ impl Task {
             }
             Poll::Ready(Ok(None) | Err(_)) => Poll::Ready(State::Closed),
             Poll::Pending => {
-                connection.settle();
+                connection.settle(cx);
                 Poll::Pending
             }
         }
@@ -130,11 +130,7 @@ impl Task {
             // The client left in the middle of a body. hyper would wait for a response that nobody is there to take.
             return Poll::Ready(State::Closed);
         }
-        connection.settle();
-        // The alarm may have been moved to the past by this very step.
-        if connection.alarm.poll(cx) {
-            cx.waker().wake_by_ref();
-        }
+        connection.settle(cx);
         Poll::Pending
     }
 

@@ -4,14 +4,17 @@ use std::{
     io,
     net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
-    os::unix::net::UnixStream,
+    os::unix::{fs::FileTypeExt, net::UnixStream},
     path::Path,
 };
 
-use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, getsockname, listen, socket_with, sockopt};
+use rustix::net::{AddressFamily, SocketAddrAny, getsockname, listen, sockopt};
 
 use super::{Address, Bound};
-use crate::error::{Error, Result};
+use crate::{
+    engine::socket,
+    error::{Error, Result},
+};
 
 /// Connections that wait to be accepted. The kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -35,8 +38,8 @@ pub(crate) fn bind(address: &Address, reuse_port: bool) -> Result<Bound> {
 /// Takes a socket that listens already. Its file, if it has one, is left to whoever made it.
 pub(crate) fn adopt(fd: OwnedFd) -> Result<Bound> {
     let refused = |error: rustix::io::Errno| Error::io("http_listen_fd", "the descriptor is not a listening socket", error);
-    if !sockopt::socket_acceptconn(&fd).map_err(refused)? {
-        return Err(Error::invalid("http_listen_fd", "the descriptor is a socket that does not listen; call listen() on it first"));
+    if !is_listening(&fd).unwrap_or_default() {
+        return Err(Error::invalid("http_listen_fd", "the descriptor is not a socket that listens; call listen() on it first"));
     }
     rustix::io::ioctl_fionbio(&fd, true).map_err(refused)?;
     let address = local_address(&fd).ok_or_else(|| Error::invalid("http_listen_fd", "the socket is neither TCP nor unix"))?;
@@ -46,9 +49,20 @@ pub(crate) fn adopt(fd: OwnedFd) -> Result<Bound> {
     Ok(Bound { fd, address, file: None })
 }
 
+#[cfg(not(target_vendor = "apple"))]
+fn is_listening(fd: &OwnedFd) -> rustix::io::Result<bool> {
+    sockopt::socket_acceptconn(fd)
+}
+
+/// Apple's systems do not tell: the first accept does.
+#[cfg(target_vendor = "apple")]
+fn is_listening(fd: &OwnedFd) -> rustix::io::Result<bool> {
+    sockopt::socket_type(fd).map(|kind| kind == rustix::net::SocketType::STREAM)
+}
+
 fn bind_tcp(address: SocketAddr, reuse_port: bool) -> io::Result<OwnedFd> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
-    let fd = open(family)?;
+    let fd = socket::open(family)?;
     sockopt::set_socket_reuseaddr(&fd, true)?;
     if reuse_port {
         sockopt::set_socket_reuseport(&fd, true)?;
@@ -87,7 +101,7 @@ fn set_not_sent_low_water(fd: std::os::fd::BorrowedFd<'_>) -> io::Result<()> {
 }
 
 fn bind_unix(path: &Path) -> io::Result<OwnedFd> {
-    let fd = open(AddressFamily::UNIX)?;
+    let fd = socket::open(AddressFamily::UNIX)?;
     let address = rustix::net::SocketAddrUnix::new(path)?;
     match rustix::net::bind(&fd, &address) {
         Err(rustix::io::Errno::ADDRINUSE) if is_abandoned(path) => {
@@ -100,13 +114,10 @@ fn bind_unix(path: &Path) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// A socket's file that nobody listens behind any more.
+/// A socket's file that nobody listens behind any more. Connecting to any other file is refused just so, and it is none of ours.
 fn is_abandoned(path: &Path) -> bool {
-    UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-}
-
-fn open(family: AddressFamily) -> io::Result<OwnedFd> {
-    Ok(socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?)
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn local_address(fd: &OwnedFd) -> Option<Address> {
