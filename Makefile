@@ -8,7 +8,7 @@ PYTHON_SOURCES := crates/bindings-python/python crates/bindings-python/tests exa
 
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test bench bench-timers check test-rust test-loom test-python fuzz setup clean
+.PHONY: demo test bench bench-timers check check-targets test-rust test-loom test-python fuzz setup clean
 
 demo: setup
 	$(BIN)/python examples/service/python/main.py
@@ -31,6 +31,14 @@ check: setup
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
 	$(BIN)/mypy --strict crates/bindings-python/python/hostloop
 	$(BIN)/python -m mypy.stubtest hostloop._core
+
+# That the core compiles where it is not run.
+check-targets:
+	tools/check-targets x86_64-apple-darwin x86_64-unknown-freebsd
+
+# An hour of fuzzing of what parses. Needs a nightly toolchain and cargo-fuzz.
+fuzz:
+	cd crates/core && cargo +nightly fuzz run http1 -- -max_total_time=$${FUZZ_SECONDS:-3600}
 
 test-rust: setup
 	cargo test --workspace

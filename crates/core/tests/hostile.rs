@@ -106,6 +106,21 @@ fn a_client_that_breaks_off_in_the_middle_of_a_response_is_let_go() {
 }
 
 #[test]
+fn a_client_that_leaves_behind_bytes_that_nobody_reads_is_let_go_with_its_handler() {
+    let mut host = Host::new();
+    let server = host.server();
+    for text in [GET.repeat(2), post("/", 10) + "half"] {
+        let client = host.client(server);
+        host.send(client, text);
+        let request = host.request();
+        host.engine.client_close(client).unwrap();
+        host.advance(SECOND * 66);
+        assert_eq!(host.closed(request), Some(Cause::TimedOut));
+        host.assert_status(server, 0, 0);
+    }
+}
+
+#[test]
 fn a_head_that_comes_a_byte_at_a_time_is_served_in_time_and_refused_after() {
     let mut host = Host::new();
     let server = host.server();

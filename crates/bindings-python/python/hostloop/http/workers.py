@@ -114,9 +114,7 @@ class Supervisor:
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            for place in self._places:
-                for sock in place.sockets:
-                    sock.close()
+            self._close_sockets()
             for address in self.addresses:
                 if address.startswith("unix:"):
                     Path(address.removeprefix("unix:")).unlink(missing_ok=True)
@@ -139,6 +137,11 @@ class Supervisor:
             address = f"[{host}]:{port}" if sock.family == socket.AF_INET6 else f"{host}:{port}"
             place.sockets.append(sock)
         return address
+
+    def _close_sockets(self) -> None:
+        for place in self._places:
+            for sock in place.sockets:
+                sock.close()
 
     def _is_needed(self) -> bool:
         return not self._stops or any(place.workers for place in self._places)
@@ -175,6 +178,8 @@ class Supervisor:
                 for worker in other.workers:
                     worker.line.close()
             _slot = Slot([sock.dup() for sock in place.sockets], line)
+            # Only what the worker serves may outlive the supervisor, and only as long as it is served.
+            self._close_sockets()
             serve()
             status = 0
         except BaseException:
@@ -215,6 +220,8 @@ class Supervisor:
             for place in self._places:
                 for worker in place.workers:
                     os.kill(worker.pid, signal.SIGKILL if self._stops > 2 else signal.SIGTERM)
+            # Nobody will accept any more: clients are refused, and try elsewhere, instead of waiting in vain.
+            self._close_sockets()
         elif number == signal.SIGHUP:
             for place in self._places:
                 place.start_at = time.monotonic()
@@ -253,7 +260,7 @@ class Supervisor:
 
 def listen_tcp(address: str) -> socket.socket:
     sock = bind_tcp(address, shares_port=True)
-    sock.listen(BACKLOG)
+    accept_from(sock)
     return sock
 
 
@@ -273,13 +280,19 @@ def bind_tcp(address: str, *, shares_port: bool) -> socket.socket:
     return sock
 
 
+def accept_from(sock: socket.socket) -> None:
+    # Workers share this mode with each other: one that duplicated a blocking socket would block its siblings.
+    sock.setblocking(False)
+    sock.listen(BACKLOG)
+
+
 def listen_unix(path: str) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if is_abandoned(path):
             Path(path).unlink()
         sock.bind(path)
-        sock.listen(BACKLOG)
+        accept_from(sock)
     except OSError as error:
         sock.close()
         raise AddressError(error.errno, f"cannot listen on unix:{path}: {error.strerror}") from None
