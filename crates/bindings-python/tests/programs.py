@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -105,8 +106,6 @@ def serving(folder: Path, program: str = SERVICE, **options: Any) -> Iterator[Pr
     else:
         options.setdefault("port", wire.free_port())
         address = f"{options.get('host', '127.0.0.1')}:{options['port']}"
-    import json
-
     (folder / "service.py").write_text(program)
     with (folder / "log").open("w") as log:
         command = [sys.executable, str(folder / "service.py"), json.dumps(options)]
@@ -114,10 +113,8 @@ def serving(folder: Path, program: str = SERVICE, **options: Any) -> Iterator[Pr
         try:
             yield Program(process, address, log)
         finally:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait(PATIENCE)
 
 

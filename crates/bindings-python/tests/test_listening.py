@@ -265,7 +265,7 @@ def test_the_status_counts_connections_and_requests(run: Run) -> None:
 def test_another_thread_is_told_to_go_through_the_loop(run: Run) -> None:
     async def main() -> None:
         async with greeting().listen(port=0) as server:
-            with pytest.raises(RuntimeError, match="reach it from here with loop.call_soon_threadsafe"):
+            with pytest.raises(RuntimeError, match=r"reach it from here with loop\.call_soon_threadsafe"):
                 await asyncio.to_thread(server.drain)
 
     run(main())

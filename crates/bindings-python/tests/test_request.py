@@ -188,7 +188,8 @@ def test_json_and_text_are_decoded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "sent", "wanted"), [("/json", b"{", "JSON"), ("/json", b"", "JSON"), ("/json", b'"\xff"', "JSON"), ("/text", b"\xff", "UTF-8 text")]
+    ("path", "sent", "wanted"),
+    [("/json", b"{", "JSON"), ("/json", b"", "JSON"), ("/json", b'"\xff"', "JSON"), ("/text", b"\xff", "UTF-8 text")],
 )
 def test_a_body_that_cannot_be_decoded_is_a_422(path: str, sent: bytes, wanted: str) -> None:
     with echo().test() as client:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import programs
+import pytest
 import wire
 
 RESTARTS = int(os.environ.get("HOSTLOOP_RESTARTS", "5"))
@@ -47,9 +48,10 @@ class Load:
                 return
 
 
-def test_no_client_notices_that_workers_are_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_no_client_notices_that_workers_are_replaced(loop: str, tmp_path: Path) -> None:
     async def main() -> None:
-        with programs.serving(tmp_path, workers=2) as program:
+        with programs.serving(tmp_path, workers=2, uvloop=loop == "uvloop") as program:
             await program.answers()
             pids = await program.workers(lambda now: len(now) == 2)
             load = Load(program.address)
@@ -67,5 +69,26 @@ def test_no_client_notices_that_workers_are_replaced(tmp_path: Path) -> None:
             assert load.connections >= CONNECTIONS
             program.signal(signal.SIGTERM)
             assert await asyncio.to_thread(program.status) == 0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("where", ["port", "unix"])
+def test_no_client_notices_a_hangup(where: str, tmp_path: Path) -> None:
+    options = {"unix": str(tmp_path / "app.sock")} if where == "unix" else {}
+
+    async def main() -> None:
+        with programs.serving(tmp_path, workers=2, **options) as program:
+            await program.answers()
+            pids = await program.workers(lambda now: len(now) == 2)
+            load = Load(program.address)
+            clients = [asyncio.ensure_future(load.client()) for _ in range(CONNECTIONS)]
+            for _ in range(RESTARTS):
+                before = pids
+                program.signal(signal.SIGHUP)
+                pids = await program.workers(lambda now, before=before: len(now) == 2 and not now & before)  # type: ignore[misc]
+            load.is_over = True
+            await asyncio.gather(*clients)
+            assert load.faults == []
 
     asyncio.run(main())

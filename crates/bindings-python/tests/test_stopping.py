@@ -114,7 +114,7 @@ def test_a_drain_has_a_deadline(run: Run) -> None:
 def test_a_block_that_raises_does_not_wait_for_requests(run: Run) -> None:
     async def main() -> None:
         gate = Gate()
-        with pytest.raises(LookupError):
+        with pytest.raises(LookupError):  # noqa: PT012
             async with gate.app.listen(port=0) as server, wire.connected(server.addresses[0]) as connection:
                 await connection.request("GET", "/")
                 await gate.begun.wait()

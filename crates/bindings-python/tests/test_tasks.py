@@ -106,15 +106,17 @@ def test_anyio_scopes_and_task_groups_within_a_handler_work(run: Run) -> None:
 
 def test_context_variables_are_a_requests_own(run: Run) -> None:
     app = App()
-    all_have_set = asyncio.Barrier(3) if sys.version_info >= (3, 11) else None
+    set_by: set[str] = set()
+    all_have_set = asyncio.Event()
 
     @app.get("/{name}")
     async def handler(name: str) -> list[str]:
         before = current.get()
         current.set(name)
-        if all_have_set is not None:
-            await all_have_set.wait()
-        await asyncio.sleep(0)
+        set_by.add(name)
+        if len(set_by) == 3:
+            all_have_set.set()
+        await all_have_set.wait()
         return [before, current.get()]
 
     async def main() -> None:
@@ -289,7 +291,7 @@ def test_a_loops_task_factory_makes_the_handlers_tasks(run: Run) -> None:
             return LoudTask(coroutine, loop=loop, **options)
 
         loop = asyncio.get_running_loop()
-        loop.set_task_factory(factory)  # type: ignore[arg-type]
+        loop.set_task_factory(factory)
         async with app.test() as client:
             assert (await client.get("/")).text == "LoudTask GET /"
 
@@ -343,7 +345,12 @@ def test_call_soon_is_the_loops_own_while_handlers_run(run: Run) -> None:
         loop = asyncio.get_running_loop()
         assert "call_soon" not in vars(loop)
         called = loop.create_future()
-        handle = loop.call_soon(lambda *args: (order.append(f"{name} called"), called.set_result(args)), 1, 2)
+
+        def call(*args: int) -> None:
+            order.append(f"{name} called")
+            called.set_result(args)
+
+        handle = loop.call_soon(call, 1, 2)
         loop.call_soon(order.append, "cancelled").cancel()
         assert not handle.cancelled()
         assert current.get() == "unset"

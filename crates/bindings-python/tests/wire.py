@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 PATIENCE = 10
@@ -53,7 +53,9 @@ class Connection:
         """Reads the head of a response."""
         head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)).decode("latin-1")
         status, *lines = head.split("\r\n")[:-2]
-        return Reply(int(status.split()[1]), {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)})
+        return Reply(
+            int(status.split()[1]), {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        )
 
     async def reply(self, method: str = "GET") -> Reply:
         """Reads a response. One that is cut off raises `asyncio.IncompleteReadError`."""
@@ -98,10 +100,8 @@ async def connected(address: str) -> AsyncIterator[Connection]:
         yield Connection(reader, writer)
     finally:
         writer.close()
-        try:
+        with suppress(OSError):
             await writer.wait_closed()
-        except OSError:
-            pass
 
 
 async def get(address: str, target: str) -> Reply:

@@ -417,7 +417,8 @@ impl Engine {
         self.with("client_send", &self.http.clients, client, |client| Ok(client.send(bytes)))
     }
 
-    /// Tells the server that nothing more will be sent. What it still writes is reported.
+    /// Tells the server that nothing more will be sent. As from a socket, the server takes that for the client's leaving: a request that
+    /// is not answered yet ends with [`Cause::Disconnected`].
     ///
     /// # Errors
     ///

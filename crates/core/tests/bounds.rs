@@ -88,6 +88,18 @@ fn a_write_beyond_the_stream_s_limit_is_refused_and_fits_once_there_is_room() {
     assert_eq!(host.received(client).matches('x').count(), 6000);
 }
 
+#[test]
+fn empty_pieces_are_bounded_too() {
+    let mut host = Host::new();
+    let server = host.server_with(|options| options.limits.stream_bytes = 1000);
+    let client = host.client(server);
+    host.send(client, GET);
+    let request = host.request();
+    host.engine.respond_streamed(request, ResponseHead::default()).unwrap();
+    let accepted = (0..1000).take_while(|&token| host.engine.write(request, Bytes::new(), token).is_ok()).count();
+    assert!(accepted < 100, "{accepted} empty pieces wait");
+}
+
 /// Connects so many clients that each send a request, and runs.
 fn connect_many(host: &mut Host, address: std::net::SocketAddr, count: usize) -> Vec<TcpStream> {
     use std::io::Write;

@@ -173,9 +173,7 @@ class App:
             await serve_until_stopped(server, [signal.SIGTERM], slot)
 
     @asynccontextmanager
-    async def listen(
-        self, host: str = "127.0.0.1", port: int = 8000, *, unix: str | None = None
-    ) -> AsyncIterator[Server]:
+    async def listen(self, host: str = "127.0.0.1", port: int = 8000, *, unix: str | None = None) -> AsyncIterator[Server]:
         """Serves while the block runs, then drains. `server.url` tells where; port 0 takes any free port."""
         async with self.unbound() as server:
             for address in await addresses_of(host, port, unix):

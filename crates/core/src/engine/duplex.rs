@@ -66,6 +66,11 @@ impl ServerEnd {
         Poll::Ready(Ok(room))
     }
 
+    /// Returns whether the client is gone, whatever of its bytes is still unread.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.0.borrow().to_client.read_closed
+    }
+
     pub(crate) fn shutdown_write(&self) {
         self.0.borrow_mut().to_client.write_closed = true;
     }

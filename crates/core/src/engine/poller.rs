@@ -53,6 +53,8 @@ pub(crate) struct Readiness {
     pub(crate) ready: Interest,
     /// The peer has closed its side: a short read does not mean that all is drained.
     pub(crate) hangup: bool,
+    /// The connection is gone in both directions.
+    pub(crate) reset: bool,
 }
 
 /// The operating system's part of the reactor. The host watches [`Poll::fd`] for reading.

@@ -23,6 +23,7 @@ pub(crate) struct Source {
     key: Cell<u64>,
     ready: Cell<Interest>,
     hangup: Cell<bool>,
+    reset: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -37,6 +38,11 @@ impl Source {
 
     pub(crate) fn is_writable(&self) -> bool {
         self.ready.get().writable
+    }
+
+    /// Returns whether the peer is gone in both directions, whatever of its bytes is still unread.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.reset.get()
     }
 
     /// Notes that a read found nothing more. Once the peer has closed, only the end itself drains the socket.
@@ -69,6 +75,7 @@ impl Source {
             writable: ready.writable || readiness.ready.writable,
         });
         self.hangup.set(self.hangup.get() || readiness.hangup);
+        self.reset.set(self.reset.get() || readiness.reset);
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
@@ -118,6 +125,7 @@ impl Reactor {
             key: Cell::new(0),
             ready: Cell::new(Interest::BOTH),
             hangup: Cell::new(false),
+            reset: Cell::new(false),
             waker: RefCell::default(),
         });
         let key = self.occupy(Target::Source(Rc::clone(&source)));

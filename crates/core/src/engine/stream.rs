@@ -81,6 +81,11 @@ impl Stream {
         let _ = rustix::net::shutdown(self.source.as_fd(), Shutdown::Write);
     }
 
+    /// Returns whether the peer is gone, whatever of its bytes is still unread.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.source.is_reset()
+    }
+
     fn poll_ready(&self, cx: &Context<'_>, is_ready: impl Fn(&Source) -> bool) -> Poll<()> {
         if is_ready(&self.source) {
             return Poll::Ready(());

@@ -7,7 +7,7 @@ use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
     rc::Rc,
-    task::{Context, Waker},
+    task::Waker,
 };
 
 use http::{Method, Request, StatusCode};
@@ -119,7 +119,8 @@ enum End {
 
 /// What a passed deadline asks for.
 enum Overdue {
-    Nothing,
+    /// The handler's request was answered in its place, which wakes the task.
+    Answered,
     Refuse(Refusal),
     Close,
     Sleep,
@@ -255,8 +256,8 @@ impl Connection {
         self.server.http.core.now()
     }
 
-    /// Notes the phase after each step, and has the task woken by what it must end by.
-    fn settle(&self, cx: &Context<'_>) {
+    /// Notes the phase after each step, and moves the alarm to what it must end by.
+    fn settle(&self) {
         let now = self.now();
         let phase = self.current_phase();
         let since = match self.phase.get() {
@@ -266,10 +267,6 @@ impl Connection {
         self.phase.set((phase, since));
         self.extend_handler_deadline(now);
         self.alarm.set(self.phase_deadline(phase, since).min(self.peer_deadline(now)));
-        // It may have been moved to the past by this very step.
-        if self.alarm.poll(cx) {
-            cx.waker().wake_by_ref();
-        }
     }
 
     /// The handler's time does not run while it waits for the client's body: that has a timeout of its own.
@@ -337,18 +334,15 @@ impl Connection {
             let may_answer = self.message.stage.get() == Stage::Asked && !self.writing.is_blocked.get();
             return if may_answer { Overdue::Refuse(BODY_TIMEOUT) } else { Overdue::Close };
         }
-        if self.phase_deadline(phase, since) > now {
-            return Overdue::Nothing;
-        }
         match phase {
             Phase::Idle if self.idle_deadline(since) > now => Overdue::Sleep,
             Phase::Idle => Overdue::Close,
             Phase::Head => Overdue::Refuse(HEADER_TIMEOUT),
             Phase::Handling => {
                 self.handler_overdue();
-                Overdue::Nothing
+                Overdue::Answered
             }
-            Phase::Answering => Overdue::Nothing,
+            Phase::Answering => Overdue::Close,
         }
     }
 

@@ -154,14 +154,14 @@ impl Exchange {
 
     pub(crate) fn write(&self, bytes: Bytes, token: u64) -> Result<()> {
         self.with_open_stream("write", |stream| {
-            if !stream.pieces.is_empty() && stream.bytes + bytes.len() > self.connection.server.options.limits.stream_bytes {
+            if !stream.pieces.is_empty() && stream.bytes + cost(&bytes) > self.connection.server.options.limits.stream_bytes {
                 return Err(Error::new(
                     ErrorKind::Full,
                     "write",
                     "the client has not taken what was written; wait for a Written event",
                 ));
             }
-            stream.bytes += bytes.len();
+            stream.bytes += cost(&bytes);
             stream.pieces.push_back((bytes, token));
             Ok(())
         })
@@ -226,7 +226,7 @@ impl Exchange {
         }
         match stream.pieces.pop_front() {
             Some((bytes, token)) => {
-                stream.bytes -= bytes.len();
+                stream.bytes -= cost(&bytes);
                 stream.left = stream.left.map(|left| left.saturating_sub(bytes.len() as u64));
                 self.connection.handed(bytes.len());
                 self.http.core.report(Event::Written { handle: self.handle, token, sent: true });
@@ -288,6 +288,11 @@ impl Exchange {
             self.http.core.report(Event::Body { handle: self.handle, token, chunk });
         }
     }
+}
+
+/// What a waiting piece counts for: its bytes, or what keeping it takes if that is more, so that empty pieces are bounded too.
+fn cost(piece: &Bytes) -> usize {
+    piece.len().max(size_of::<(Bytes, u64)>())
 }
 
 /// The next bytes of a body, without its trailers.

@@ -93,6 +93,7 @@ impl Listener {
             let _ = std::fs::remove_file(file);
         }
         http.listeners.borrow_mut().remove(self.handle);
+        self.server.listeners.borrow_mut().retain(|listener| listener.handle != self.handle);
         http.core.report(Event::Closed { handle: self.handle, token: self.token, cause: Cause::Cancelled });
         self.wake();
     }

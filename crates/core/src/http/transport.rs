@@ -40,6 +40,14 @@ impl Transport {
         }
     }
 
+    /// Returns whether the peer is gone in both directions, whatever of its bytes is still unread.
+    pub(crate) fn is_reset(&self) -> bool {
+        match self {
+            Self::Socket(stream) => stream.is_reset(),
+            Self::Memory(end) => end.is_reset(),
+        }
+    }
+
     pub(crate) fn shutdown_write(&self) {
         match self {
             Self::Socket(stream) => stream.shutdown_write(),

@@ -1,8 +1,8 @@
 """Routes as straight-line Python.
 
-A handler's plan (where each parameter comes from, whether it is awaited) is known when the server starts. Each route becomes two
-functions of a few lines: `start` is called with a request's exchange and makes its task; `run` is the task. What is compiled is what
-a careful person would write by hand.
+A handler's plan (where each parameter comes from, whether it is awaited) is known when the server starts. Each route becomes
+two functions of a few lines: `start` is called with a request's exchange and makes its task; `run` is the task. What is compiled
+is what a careful person would write by hand.
 """
 
 from __future__ import annotations

@@ -85,7 +85,9 @@ def parameter_of(parameter: inspect.Parameter, annotation: Any, path_names: tupl
     if name in path_names:
         annotation = str if annotation is inspect.Parameter.empty else annotation
         if not is_scalar(annotation):
-            raise InvalidError(f"{where} takes the path parameter {name} as {show(annotation)}; use str, int or another single value")
+            raise InvalidError(
+                f"{where} takes the path parameter {name} as {show(annotation)}; use str, int or another single value"
+            )
         return Parameter(name, "path", annotation, index=path_names.index(name), is_keyword_only=keyword_only)
     if annotation is inspect.Parameter.empty:
         raise InvalidError(f"{where} has the parameter {name}, which is not in the path and has no annotation; annotate it")
@@ -118,7 +120,7 @@ def without_none(annotation: Any) -> Any:
     """What `X | None` is when it is given. Nothing that a client can send stands for None."""
     if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
         return annotation
-    return typing.Union[tuple(option for option in typing.get_args(annotation) if option is not type(None))]
+    return typing.Union[tuple(option for option in typing.get_args(annotation) if option is not type(None))]  # noqa: UP007
 
 
 def is_scalar_list(annotation: Any) -> bool:

@@ -73,14 +73,16 @@ class Headers(MultiMapping):
 class Request:
     """One request, as a handler that asks for it sees it."""
 
-    __slots__ = ("_body", "_cache", "_exchange", "_names", "_taken")
+    __slots__ = ("_body", "_cookies", "_exchange", "_headers", "_names", "_query", "_taken")
 
     def __init__(self, exchange: Exchange, names: tuple[str, ...] = ()) -> None:
         self._exchange = exchange
         self._names = names
         self._body: bytes | None = exchange.body
         self._taken = False
-        self._cache: dict[str, Any] = {}
+        self._headers: Headers | None = None
+        self._query: Query | None = None
+        self._cookies: dict[str, str] | None = None
 
     @property
     def method(self) -> str:
@@ -120,23 +122,23 @@ class Request:
     @property
     def headers(self) -> Headers:
         """The header fields."""
-        if "headers" not in self._cache:
-            self._cache["headers"] = Headers(self._exchange.headers)
-        return self._cache["headers"]
+        if self._headers is None:
+            self._headers = Headers(self._exchange.headers)
+        return self._headers
 
     @property
     def query(self) -> Query:
         """The query's parameters, percent-decoded."""
-        if "query" not in self._cache:
-            self._cache["query"] = Query(parse_query(self._exchange.query_string))
-        return self._cache["query"]
+        if self._query is None:
+            self._query = Query(parse_query(self._exchange.query_string))
+        return self._query
 
     @property
     def cookies(self) -> dict[str, str]:
         """The cookies that the client sent. Of two with one name, the first."""
-        if "cookies" not in self._cache:
-            self._cache["cookies"] = parse_cookies(self.headers.getall("cookie"))
-        return self._cache["cookies"]
+        if self._cookies is None:
+            self._cookies = parse_cookies(self.headers.getall("cookie"))
+        return self._cookies
 
     @property
     def path_params(self) -> dict[str, str]:

@@ -149,6 +149,8 @@ async def resolve(host: str, port: int) -> list[str]:
     try:
         found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=flags)
     except OSError as error:
-        raise AddressError(f"host {host!r} has no address: {error.strerror}; use 127.0.0.1, ::1, 0.0.0.0 or a name that resolves") from None
+        raise AddressError(
+            f"host {host!r} has no address: {error.strerror}; use 127.0.0.1, ::1, 0.0.0.0 or a name that resolves"
+        ) from None
     hosts = list(dict.fromkeys((family, sockaddr[0]) for family, _, _, _, sockaddr in found))
     return [f"[{name}]:{port}" if family == socket.AF_INET6 else f"{name}:{port}" for family, name in hosts]

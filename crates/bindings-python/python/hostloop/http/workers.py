@@ -276,7 +276,9 @@ def bind_tcp(address: str, *, shares_port: bool) -> socket.socket:
         sock.bind((host.strip("[]"), int(port)))
     except OSError as error:
         sock.close()
-        raise AddressError(error.errno, f"cannot listen on {address}: {error.strerror}; stop what listens there or choose another port") from None
+        raise AddressError(
+            error.errno, f"cannot listen on {address}: {error.strerror}; stop what listens there or choose another port"
+        ) from None
     return sock
 
 

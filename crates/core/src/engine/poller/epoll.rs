@@ -97,10 +97,11 @@ fn flags(interest: Interest, trigger: Trigger) -> epoll::EventFlags {
 
 fn readiness(event: &epoll::Event) -> Readiness {
     let flags = event.flags;
-    let hangup = flags.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR);
+    let reset = flags.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR);
+    let hangup = reset || flags.contains(epoll::EventFlags::RDHUP);
     let readable = hangup || flags.contains(epoll::EventFlags::IN);
     let writable = flags.intersects(epoll::EventFlags::OUT | epoll::EventFlags::HUP | epoll::EventFlags::ERR);
-    Readiness { key: event.data.u64(), ready: Interest { readable, writable }, hangup }
+    Readiness { key: event.data.u64(), ready: Interest { readable, writable }, hangup, reset }
 }
 
 /// Makes the poller's descriptor readable, from any thread.

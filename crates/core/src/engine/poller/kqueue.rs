@@ -105,12 +105,13 @@ fn relative(nanos: u64) -> Duration {
 
 fn readiness(event: &Event) -> Option<Readiness> {
     let hangup = event.flags().contains(EventFlags::EOF);
-    let ready = match event.filter() {
-        EventFilter::Read(_) => Interest::READ,
-        EventFilter::Write(_) => Interest { readable: hangup, writable: true },
+    // The end of the writing side is the peer's: it takes nothing more.
+    let (ready, reset) = match event.filter() {
+        EventFilter::Read(_) => (Interest::READ, false),
+        EventFilter::Write(_) => (Interest { readable: hangup, writable: true }, hangup),
         _ => return None,
     };
-    Some(Readiness { key: event.udata().addr() as u64, ready, hangup })
+    Some(Readiness { key: event.udata().addr() as u64, ready, hangup, reset })
 }
 
 fn user(flags: UserFlags, action: EventFlags) -> Event {

@@ -82,9 +82,6 @@ impl Task {
     /// Waits for the first bytes of a request.
     fn poll_dormant(&self, cx: &mut Context<'_>) -> Poll<State> {
         let connection = &self.connection;
-        if connection.alarm.poll(cx) && matches!(connection.overdue(), Overdue::Close) {
-            return Poll::Ready(self.hang_up());
-        }
         if connection.end.get() == End::Aborted {
             return Poll::Ready(State::Closed);
         }
@@ -96,27 +93,13 @@ impl Task {
                 Poll::Ready(State::Serving(Box::pin(hyper(connection))))
             }
             Poll::Ready(Ok(None) | Err(_)) => Poll::Ready(State::Closed),
-            Poll::Pending => {
-                connection.settle(cx);
-                Poll::Pending
-            }
+            Poll::Pending => self.poll_deadline(cx),
         }
     }
 
     fn poll_serving(&mut self, cx: &mut Context<'_>) -> Poll<State> {
         let State::Serving(hyper) = &mut self.state else { return Poll::Ready(State::Closed) };
         let connection = &self.connection;
-        if connection.alarm.poll(cx) {
-            match connection.overdue() {
-                Overdue::Nothing => {}
-                Overdue::Refuse(refusal) => return Poll::Ready(self.refuse(refusal)),
-                Overdue::Close => return Poll::Ready(self.hang_up()),
-                Overdue::Sleep => {
-                    connection.is_dormant.set(true);
-                    return Poll::Ready(State::Dormant);
-                }
-            }
-        }
         if connection.end.get() == End::Aborted {
             return Poll::Ready(State::Closed);
         }
@@ -126,12 +109,30 @@ impl Task {
         if let Some(refusal) = connection.refusal_due() {
             return Poll::Ready(self.refuse(refusal));
         }
-        if connection.has_ended.get() && connection.message.stage.get() != Stage::Idle {
+        let has_left = connection.has_ended.get() || connection.transport.is_reset();
+        if has_left && connection.message.stage.get() != Stage::Idle {
             // The client left in the middle of a body. hyper would wait for a response that nobody is there to take.
             return Poll::Ready(State::Closed);
         }
-        connection.settle(cx);
-        Poll::Pending
+        self.poll_deadline(cx)
+    }
+
+    /// Acts on a deadline that has passed. Asked last: what came while the host was busy counts, however late it is seen.
+    fn poll_deadline(&self, cx: &mut Context<'_>) -> Poll<State> {
+        let connection = &self.connection;
+        connection.settle();
+        if !connection.alarm.poll(cx) {
+            return Poll::Pending;
+        }
+        match connection.overdue() {
+            Overdue::Answered => Poll::Pending,
+            Overdue::Refuse(refusal) => Poll::Ready(self.refuse(refusal)),
+            Overdue::Close => Poll::Ready(self.hang_up()),
+            Overdue::Sleep => {
+                connection.is_dormant.set(true);
+                Poll::Ready(State::Dormant)
+            }
+        }
     }
 
     /// hyper is done: the last response asked to close, or the client has left.
