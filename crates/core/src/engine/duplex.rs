@@ -37,12 +37,11 @@ pub(crate) fn pair() -> (ServerEnd, ClientEnd) {
 }
 
 impl ServerEnd {
-    pub(crate) fn poll_read(&self, cx: &Context<'_>, buffer: &mut [MaybeUninit<u8>]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_read(&self, buffer: &mut [MaybeUninit<u8>]) -> Poll<io::Result<usize>> {
         let mut shared = self.0.borrow_mut();
         let pipe = &mut shared.to_server;
         let wanted = buffer.len().min(pipe.bytes.len());
         if wanted == 0 && !pipe.write_closed {
-            shared.server = Some(cx.waker().clone());
             return Poll::Pending;
         }
         for (to, from) in buffer.iter_mut().zip(pipe.bytes.drain(..wanted)) {
@@ -51,7 +50,7 @@ impl ServerEnd {
         Poll::Ready(Ok(wanted))
     }
 
-    pub(crate) fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(&self, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut shared = self.0.borrow_mut();
         let pipe = &mut shared.to_client;
         if pipe.read_closed {
@@ -59,11 +58,15 @@ impl ServerEnd {
         }
         let room = bytes.len().min(CAPACITY - pipe.bytes.len());
         if room == 0 && !bytes.is_empty() {
-            shared.server = Some(cx.waker().clone());
             return Poll::Pending;
         }
         pipe.bytes.extend(&bytes[..room]);
         Poll::Ready(Ok(room))
+    }
+
+    /// Has this task woken at every change.
+    pub(crate) fn wake_on_change(&self, cx: &Context<'_>) {
+        self.0.borrow_mut().server = Some(cx.waker().clone());
     }
 
     /// Returns whether the client is gone, whatever of its bytes is still unread.
@@ -118,9 +121,8 @@ impl ClientEnd {
     }
 
     fn wake_server(&self) {
-        let waker = self.0.borrow_mut().server.take();
-        if let Some(waker) = waker {
-            waker.wake();
+        if let Some(waker) = &self.0.borrow().server {
+            waker.wake_by_ref();
         }
     }
 }

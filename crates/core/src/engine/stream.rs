@@ -81,6 +81,11 @@ impl Stream {
         let _ = rustix::net::shutdown(self.source.as_fd(), Shutdown::Write);
     }
 
+    /// Has this task woken at every change.
+    pub(crate) fn wake_on_change(&self, cx: &Context<'_>) {
+        self.source.wake_on_change(cx);
+    }
+
     /// Returns whether the peer is gone, whatever of its bytes is still unread.
     pub(crate) fn is_reset(&self) -> bool {
         self.source.is_reset()

@@ -20,14 +20,14 @@ impl Transport {
     pub(crate) fn poll_read(&self, cx: &Context<'_>, buffer: &mut [MaybeUninit<u8>]) -> Poll<io::Result<usize>> {
         match self {
             Self::Socket(stream) => stream.poll_read(cx, buffer),
-            Self::Memory(end) => end.poll_read(cx, buffer),
+            Self::Memory(end) => end.poll_read(buffer),
         }
     }
 
     pub(crate) fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Socket(stream) => stream.poll_write(cx, bytes),
-            Self::Memory(end) => end.poll_write(cx, bytes),
+            Self::Memory(end) => end.poll_write(bytes),
         }
     }
 
@@ -36,7 +36,15 @@ impl Transport {
         match (coalesce(slices, &mut together), self) {
             (Some(bytes), _) => self.poll_write(cx, bytes),
             (None, Self::Socket(stream)) => stream.poll_write_vectored(cx, slices),
-            (None, Self::Memory(end)) => end.poll_write(cx, slices.first().map_or(&[], |slice| slice)),
+            (None, Self::Memory(end)) => end.poll_write(slices.first().map_or(&[], |slice| slice)),
+        }
+    }
+
+    /// Has this task woken at every change, whether or not it waits for one: the peer may leave while nobody reads.
+    pub(crate) fn wake_on_change(&self, cx: &Context<'_>) {
+        match self {
+            Self::Socket(stream) => stream.wake_on_change(cx),
+            Self::Memory(end) => end.wake_on_change(cx),
         }
     }
 

@@ -203,6 +203,7 @@ impl Connection {
         let mut waker = self.waker.borrow_mut();
         if waker.is_none() {
             *waker = Some(cx.waker().clone());
+            self.transport.wake_on_change(cx);
         }
     }
 
