@@ -26,7 +26,7 @@ fn name(kind: ErrorKind) -> &'static str {
         ErrorKind::Conflict => "ConflictError",
         ErrorKind::Full => "FullError",
         ErrorKind::AddressInUse | ErrorKind::AddressUnavailable => "AddressError",
-        _ => "InternalError",
+        _ => "EngineError",
     }
 }
 

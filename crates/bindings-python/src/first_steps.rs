@@ -11,6 +11,7 @@ use pyo3::{
     exceptions::{PyAttributeError, PyException},
     ffi, intern,
     prelude::*,
+    types::PyType,
 };
 
 /// Steps that were kept, and whether keeping is on.
@@ -19,6 +20,8 @@ pub(crate) struct FirstSteps {
     /// `Host.first_step`, while this loop allows it.
     keep: RefCell<Option<Py<PyAny>>>,
     is_keeping: Cell<bool>,
+    /// The type of a task's step, once one has been seen.
+    step_type: RefCell<Option<Py<PyType>>>,
     kept: RefCell<Vec<Step>>,
 }
 
@@ -29,7 +32,13 @@ struct Step {
 
 impl FirstSteps {
     pub(crate) fn new(event_loop: Py<PyAny>) -> Self {
-        Self { event_loop, keep: RefCell::default(), is_keeping: Cell::new(false), kept: RefCell::default() }
+        Self {
+            event_loop,
+            keep: RefCell::default(),
+            is_keeping: Cell::new(false),
+            step_type: RefCell::default(),
+            kept: RefCell::default(),
+        }
     }
 
     /// Allows keeping, if the loop lets its `call_soon` be overlaid and nobody else has done so.
@@ -68,6 +77,19 @@ impl FirstSteps {
             self.event_loop.bind(py).delattr(intern!(py, "call_soon"))?;
         }
         Ok(())
+    }
+
+    /// Whether a callback is what asyncio's tasks give to `call_soon`. Anything else comes from a finalizer that runs meanwhile.
+    pub(crate) fn is_step(&self, callback: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let class = callback.get_type();
+        if let Some(known) = &*self.step_type.borrow() {
+            return Ok(class.is(known));
+        }
+        let is_step = class.name()? == "TaskStepMethWrapper";
+        if is_step {
+            self.step_type.replace(Some(class.unbind()));
+        }
+        Ok(is_step)
     }
 
     pub(crate) fn push(&self, callback: Py<PyAny>, context: Py<PyAny>) {

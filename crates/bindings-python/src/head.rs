@@ -16,10 +16,12 @@ pub(crate) struct Head {
 #[pymethods]
 impl Head {
     #[new]
-    fn new(py: Python<'_>, status: u16, headers: Vec<(PyBackedStr, PyBackedStr)>) -> PyResult<Self> {
+    fn new(py: Python<'_>, status: i64, headers: Vec<(Bound<'_, PyAny>, Bound<'_, PyAny>)>) -> PyResult<Self> {
         let mut map = HeaderMap::with_capacity(headers.len());
         for (name, value) in &headers {
-            map.append(header_name(py, name)?, header_value(py, name, value)?);
+            let name = text(py, "a header's name", name)?;
+            let value = text(py, &format!("header {name}"), value)?;
+            map.append(header_name(py, &name)?, header_value(py, &name, &value)?);
         }
         Ok(Self { inner: ResponseHead { status: self::status(py, status)?, headers: map } })
     }
@@ -35,11 +37,16 @@ impl Head {
     }
 }
 
-fn status(py: Python<'_>, status: u16) -> PyResult<StatusCode> {
-    StatusCode::from_u16(status)
+fn status(py: Python<'_>, status: i64) -> PyResult<StatusCode> {
+    u16::try_from(status)
         .ok()
+        .and_then(|status| StatusCode::from_u16(status).ok())
         .filter(|status| !status.is_informational())
         .ok_or_else(|| invalid(py, format!("status {status} is not a final response; use 200 to 999")))
+}
+
+fn text(py: Python<'_>, what: &str, value: &Bound<'_, PyAny>) -> PyResult<PyBackedStr> {
+    value.extract().map_err(|_| invalid(py, format!("{what} is {value:?}; use str")))
 }
 
 fn header_name(py: Python<'_>, name: &str) -> PyResult<HeaderName> {

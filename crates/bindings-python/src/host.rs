@@ -3,16 +3,20 @@
 use std::cell::{Cell, RefCell};
 
 use hostloop::{Access, Address, Cause, Chunk, Config, Engine, ErrorKind, Event, Events, Handle, Kind, RouteOptions};
-use http::Method;
-use pyo3::{IntoPyObjectExt, intern, prelude::*, types::PyBytes};
+use pyo3::{
+    IntoPyObjectExt, intern,
+    prelude::*,
+    types::{PyBytes, PyDict, PyTuple},
+};
 
 use crate::{
     client::Client,
-    errors::{class, invalid, to_python},
+    errors::{class, to_python},
     exchange::Exchange,
     first_steps::FirstSteps,
     options::{duration, server_options},
     pinned::Pinned,
+    routes::method as method_of,
 };
 
 /// Turns of the engine that one call of `Host.turn` takes at most, before other callbacks of the loop have theirs.
@@ -141,8 +145,7 @@ impl Host {
         ignores_disconnect: bool,
     ) -> PyResult<()> {
         let inner = self.pinned.get()?;
-        let method = Method::from_bytes(method.as_bytes())
-            .map_err(|_| invalid(py, format!("method {method:?} is not a token; use GET, POST, ...")))?;
+        let method = method_of(py, method)?;
         let options = RouteOptions::whole_body(compiled.getattr(intern!(py, "wants_body"))?.extract()?);
         let route = Route {
             start: compiled.getattr(intern!(py, "start"))?.unbind(),
@@ -213,11 +216,28 @@ impl Host {
         outcome.and(inner.after_verb(slf.py()))
     }
 
-    /// Stands for `loop.call_soon` while tasks are made.
-    #[pyo3(signature = (callback, *, context))]
-    fn first_step(&self, callback: Py<PyAny>, context: Py<PyAny>) -> PyResult<()> {
-        self.pinned.get()?.first_steps.push(callback, context);
-        Ok(())
+    /// Stands for `loop.call_soon` while tasks are made: keeps their steps, and passes on what else is called meanwhile, as by a
+    /// finalizer.
+    #[pyo3(signature = (callback, *args, context = None))]
+    fn first_step(
+        &self,
+        callback: &Bound<'_, PyAny>,
+        args: &Bound<'_, PyTuple>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let (py, inner) = (callback.py(), self.pinned.get()?);
+        match context {
+            Some(context) if inner.first_steps.is_step(callback)? => {
+                inner.first_steps.push(callback.clone().unbind(), context);
+                Ok(None)
+            }
+            context => {
+                let options = PyDict::new(py);
+                options.set_item("context", context)?;
+                let call = PyTuple::new(py, [callback.clone()])?.add(args)?;
+                inner.call_soon.call(py, call.cast_into::<PyTuple>()?, Some(&options)).map(Some)
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod head;
 mod host;
 mod options;
 mod pinned;
+mod routes;
 
 use pyo3::prelude::*;
 
@@ -21,5 +22,6 @@ mod _core {
         exchange::Exchange,
         head::{Head, parse_address, quote_path},
         host::Host,
+        routes::Routes,
     };
 }

@@ -159,7 +159,7 @@ def test_a_timeout_that_cannot_be_is_refused(name: str, value: Any) -> None:
 
 def test_every_limit_and_timeout_that_can_be_is_taken() -> None:
     app = App(
-        limits=Limits(**dict.fromkeys(Limits.__dataclass_fields__, 2**15)),
+        limits=Limits(**dict.fromkeys(Limits.__dataclass_fields__, 2**32 - 1)),
         timeouts=Timeouts(**dict.fromkeys(Timeouts.__dataclass_fields__, None)),
     )
     app.get("/")(fine)
@@ -175,3 +175,25 @@ def test_mistakes_are_value_errors_and_hostloop_errors() -> None:
 def test_a_decorated_handler_stays_the_function_it_was() -> None:
     assert App().get("/")(fine) is fine
     assert App().route("/", ["GET", "POST"])(fine) is fine
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "why"),
+    [
+        ("GET", "links", "path `links` must start with `/`"),
+        ("GET", "/{a}/{b}/{a b}", "path `/{a}/{b}/{a b}` has a parameter named `a b`; use letters, digits and `_`"),
+        ("GET", "/{rest:path}/more", "path `/{rest:path}/more`: a `:path` parameter must be at the end"),
+        ("GET", "/{code", "path `/{code` has a `{` without `}`"),
+        ("G ET", "/ok", 'method "G ET" is not a token; use GET, POST, ...'),
+    ],
+)
+def test_a_route_that_can_never_match_is_refused_where_it_is_written(method: str, path: str, why: str) -> None:
+    with pytest.raises(InvalidError, match=re.escape(why)):
+        App().route(path, [method])(lambda: None)
+
+
+def test_paths_that_cannot_be_told_apart_are_refused_where_the_second_is_written() -> None:
+    app = App()
+    app.get("/{a}")(lambda a: None)
+    with pytest.raises(InvalidError, match=re.escape("path `/{b}`: it cannot be told from `/{a}`; rename one")):
+        app.get("/{b}")(lambda b: None)

@@ -84,6 +84,6 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     event::{Access, Cause, Chunk, Event, Events, RequestHead},
     handle::{Handle, Kind},
-    http::{Address, Limits, ResponseHead, RouteOptions, ServerOptions, ServerStatus, Timeouts},
+    http::{Address, Limits, ResponseHead, RouteOptions, Routes, ServerOptions, ServerStatus, Timeouts},
     timer::{Clock, ManualClock, TimerId, Wheel},
 };

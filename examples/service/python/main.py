@@ -3,9 +3,10 @@
 import sqlite3
 import sys
 
+from hostloop.errors import AddressError
+
 from app import build_app
 from database import Database
-from hostloop.errors import AddressError
 from links import Links
 from settings import Settings, SettingsError
 
@@ -24,7 +25,7 @@ def greet(settings: Settings) -> None:
 
 
 def main() -> None:
-    """Reads the settings, opens the database and serves until SIGINT or SIGTERM; then drains, and closes the database."""
+    """Reads the settings, opens the database and serves; once drained, closes the database."""
     try:
         settings = Settings.from_env()
         database = Database(settings.database)

@@ -1,4 +1,4 @@
-"""Values that hostloop accepts and the service does not, answered in the words that hostloop uses for its own checks."""
+"""Values that hostloop accepts and the service does not, answered in hostloop's own words."""
 
 from dataclasses import dataclass
 from typing import Literal

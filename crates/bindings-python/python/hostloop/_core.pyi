@@ -69,7 +69,7 @@ class Host:
     def turn(self) -> None:
         """Takes turns of the engine and hands their events to tasks and futures."""
 
-    def first_step(self, callback: Callable[[], object], *, context: Context) -> None:
+    def first_step(self, callback: Callable[..., object], *args: object, context: Context | None = None) -> object:
         """Stands for `loop.call_soon` while tasks are made."""
 
 @final
@@ -152,6 +152,14 @@ class Exchange:
 
     def abort(self) -> None:
         """Closes the connection, so that the client sees an incomplete response."""
+
+@final
+class Routes:
+    """Methods and paths, before there is a server for them."""
+
+    def __new__(cls) -> Routes: ...
+    def insert(self, name: str, path: str) -> None:
+        """Adds a route. Raises ConflictError if it is given twice, InvalidError if it cannot be read or told from another."""
 
 @final
 class Head:

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
-from .errors import ConflictError, InvalidError
+from ._core import Routes
+from .errors import InvalidError
 from .http.compile import Route
 from .http.options import Limits, Timeouts
 from .http.server import Server, resolve
@@ -62,7 +63,8 @@ class App:
         self._on_disconnect: OnDisconnect = on_disconnect
         self._threads = threads
         self._access_log = access_log
-        self._routes: dict[tuple[str, str], Route] = {}
+        self._routes: list[Route] = []
+        self._table = Routes()
 
     # Routes.
 
@@ -120,10 +122,9 @@ class App:
         return self.route(path, ["OPTIONS"], **options)
 
     def _add(self, route: Route) -> None:
-        if (route.method, route.path) in self._routes:
-            raise ConflictError(f"route `{route.name}` is given twice; remove one of them")
         route.parameters()
-        self._routes[route.method, route.path] = route
+        self._table.insert(route.method, route.path)
+        self._routes.append(route)
 
     # Serving.
 
@@ -186,7 +187,7 @@ class App:
     @asynccontextmanager
     async def unbound(self) -> AsyncIterator[Server]:
         """Makes a server that listens nowhere yet; `server.listen` adds addresses."""
-        server = Server(self._routes.values(), self.limits, self.timeouts, self._threads, self._access_log)
+        server = Server(self._routes, self.limits, self.timeouts, self._threads, self._access_log)
         try:
             yield server
             server.drain()

@@ -33,6 +33,7 @@ pub use self::{
     listen::Address,
     options::{Limits, RouteOptions, ServerOptions, Timeouts},
     reply::ResponseHead,
+    routes::Routes,
     server::ServerStatus,
 };
 use crate::{

@@ -10,9 +10,9 @@ use crate::error::{Error, Result};
 /// What never stands in a target by itself.
 const UNSAFE: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ');
 
-/// Methods and paths of a server.
+/// Methods and paths of a server, to be checked as they are written, before there is a server for them.
 #[derive(Default)]
-pub(crate) struct Routes {
+pub struct Routes {
     router: Router<usize>,
     paths: Vec<Path>,
 }
@@ -39,9 +39,20 @@ pub(crate) enum Lookup<'r> {
     MethodNotAllowed(&'r HeaderValue),
 }
 
+impl std::fmt::Debug for Routes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.paths.iter().map(|path| &path.pattern)).finish()
+    }
+}
+
 impl Routes {
     /// Adds a route. `/links/{code}` matches one segment, `/files/{rest:path}` takes the remainder.
-    pub(crate) fn insert(&mut self, method: Method, pattern: &str, token: u64, options: RouteOptions) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if the route exists;
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the path cannot be read, or told from another.
+    pub fn insert(&mut self, method: Method, pattern: &str, token: u64, options: RouteOptions) -> Result<()> {
         let wire = wire_pattern(pattern)?;
         let index = match self.paths.iter().position(|path| path.pattern == wire) {
             Some(index) => index,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import typing
 from collections.abc import Callable, Iterable
@@ -51,6 +52,8 @@ def converter(parameter: Parameter) -> Converter | None:
 def convert_one(annotation: Any) -> Converter:
     if annotation is int:
         return to_int
+    if annotation is float:
+        return to_float
     convert = msgspec.convert
     if typing.get_origin(annotation) is typing.Annotated and typing.get_args(annotation)[0] is int:
         return lambda text: convert(to_int(text), annotation)
@@ -70,6 +73,14 @@ def to_int(text: str) -> int:
     if WHOLE_NUMBER.fullmatch(text) is None:
         raise ValueError(text)
     return int(text)
+
+
+def to_float(text: str) -> float:
+    """A number that JSON could hold: neither infinite nor NaN."""
+    number = msgspec.convert(text, float, strict=False)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def wanted(annotation: Any) -> str:
