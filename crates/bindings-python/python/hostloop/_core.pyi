@@ -8,7 +8,7 @@ from typing import Any, Protocol, final, type_check_only
 
 from .http.options import Limits, Timeouts
 
-__all__ = ["Client", "Exchange", "Head", "Host", "parse_address", "quote_path"]
+__all__ = ["Client", "Exchange", "Head", "Host", "Routes", "parse_address", "quote_path"]
 
 @type_check_only
 class Hooks(Protocol):
