@@ -87,6 +87,8 @@ class Service:
             status = self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             raise Failure(f"the service did not end within {STOP_SECONDS:g} s of SIGTERM") from None
+        finally:
+            self._connection.close()
         if status != 0:
             raise Failure(f"the service ended with status {status} after SIGTERM; 0 expected")
 
