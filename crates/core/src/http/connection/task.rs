@@ -127,7 +127,7 @@ impl Task {
         match connection.overdue() {
             Overdue::Answered => Poll::Pending,
             Overdue::Refuse(refusal) => Poll::Ready(self.refuse(refusal)),
-            Overdue::Close => Poll::Ready(self.hang_up()),
+            Overdue::Close => Poll::Ready(State::Closed),
             Overdue::Sleep => {
                 connection.is_dormant.set(true);
                 Poll::Ready(State::Dormant)
@@ -152,14 +152,6 @@ impl Task {
         self.connection.access.refused(&self.connection.server, self.connection.peer, refusal);
         self.connection.alarm.set(self.connection.now() + LINGER);
         State::Refusing(reply::refusal(refusal))
-    }
-
-    fn hang_up(&self) -> State {
-        if self.connection.message.stage.get() == Stage::Idle {
-            self.connection.transport.shutdown_write();
-            return self.linger();
-        }
-        State::Closed
     }
 
     fn linger(&self) -> State {
