@@ -37,6 +37,10 @@ pub(crate) fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyT
     Ok(module.bind(py).getattr(name)?.cast_into::<PyType>()?)
 }
 
+pub(crate) fn closed(message: &'static str) -> PyErr {
+    Python::attach(|py| class(py, "ClosedError").map_or_else(|error| error, |class| PyErr::from_type(class, (message,))))
+}
+
 pub(crate) fn invalid(py: Python<'_>, message: String) -> PyErr {
     class(py, "InvalidError").map_or_else(|error| error, |class| PyErr::from_type(class, (message,)))
 }

@@ -54,11 +54,6 @@ impl FirstSteps {
         Ok(())
     }
 
-    pub(crate) fn detach(&self) {
-        let keep = self.keep.take();
-        drop(keep);
-    }
-
     /// Keeps the first steps of tasks made from here to `end`.
     pub(crate) fn begin(&self, py: Python<'_>) -> PyResult<()> {
         if self.is_keeping.get() {

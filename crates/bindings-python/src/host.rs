@@ -1,17 +1,22 @@
 //! An engine in an asyncio loop: turns, dispatch, and the futures and tasks that events end.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use hostloop::{Access, Address, Cause, Chunk, Config, Engine, ErrorKind, Event, Events, Handle, Kind, RouteOptions};
 use pyo3::{
-    IntoPyObjectExt, intern,
+    IntoPyObjectExt,
+    exceptions::PyException,
+    intern,
     prelude::*,
     types::{PyBytes, PyDict, PyTuple},
 };
 
 use crate::{
     client::Client,
-    errors::{class, to_python},
+    errors::{class, closed, invalid, to_python},
     exchange::Exchange,
     first_steps::FirstSteps,
     options::{duration, server_options},
@@ -27,7 +32,8 @@ const ROUNDS: usize = 4;
 /// The Python layer has the loop call `turn` when `fileno()` is readable.
 #[pyclass(frozen, weakref, module = "hostloop._core")]
 pub(crate) struct Host {
-    pinned: Pinned<Inner>,
+    /// Dropped by `detach`: it refers to the Python layer, which refers to the host.
+    pinned: Pinned<RefCell<Option<Rc<Inner>>>>,
 }
 
 struct Inner {
@@ -99,7 +105,7 @@ impl Host {
         let engine = Engine::new(Config::default()).map_err(to_python)?;
         let server = engine.http_server(server_options(limits, timeouts, report_access)?, 0).map_err(to_python)?;
         Ok(Self {
-            pinned: Pinned::new(Inner {
+            pinned: Pinned::new(RefCell::new(Some(Rc::new(Inner {
                 engine,
                 server,
                 events: RefCell::default(),
@@ -112,13 +118,13 @@ impl Host {
                 routes: RefCell::default(),
                 running: RefCell::default(),
                 futures: RefCell::default(),
-            }),
+            })))),
         })
     }
 
     /// Has the loop take turns whenever there is something to do.
     fn attach(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let (py, inner) = (slf.py(), slf.get().pinned.get()?);
+        let (py, inner) = (slf.py(), slf.get().inner()?);
         let turn = slf.getattr(intern!(py, "turn"))?;
         inner.event_loop.call_method1(py, intern!(py, "add_reader"), (inner.engine.fd(), &turn))?;
         inner.turn.replace(Some(turn.unbind()));
@@ -127,11 +133,11 @@ impl Host {
 
     /// Ends what `attach` began.
     fn detach(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let (py, inner) = (slf.py(), slf.get().pinned.get()?);
+        let (py, inner) = (slf.py(), slf.get().inner()?);
         inner.event_loop.call_method1(py, intern!(py, "remove_reader"), (inner.engine.fd(),))?;
-        let turn = inner.turn.take();
-        drop(turn);
-        inner.first_steps.detach();
+        inner.turn.take();
+        let held = slf.get().pinned.get()?.take();
+        drop(held);
         Ok(())
     }
 
@@ -144,7 +150,7 @@ impl Host {
         compiled: &Bound<'_, PyAny>,
         ignores_disconnect: bool,
     ) -> PyResult<()> {
-        let inner = self.pinned.get()?;
+        let inner = self.inner()?;
         let method = method_of(py, method)?;
         let options = RouteOptions::whole_body(compiled.getattr(intern!(py, "wants_body"))?.extract()?);
         let route = Route {
@@ -167,6 +173,9 @@ impl Host {
     /// Takes over a descriptor that listens already, and returns its address.
     fn listen_fd(&self, py: Python<'_>, fd: i32) -> PyResult<String> {
         use std::os::fd::{FromRawFd, OwnedFd};
+        if fd < 0 {
+            return Err(invalid(py, "the socket is closed; give one that listens".into()));
+        }
         // SAFETY: the Python layer detaches the descriptor from its socket before it gives it here.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         self.listening(py, |engine, server| engine.http_listen_fd(server, fd, 0))
@@ -174,7 +183,7 @@ impl Host {
 
     /// Connects through memory; what the server writes goes to `hooks.received(token, bytes)`.
     fn connect(slf: &Bound<'_, Self>, token: u64) -> PyResult<Client> {
-        let server = slf.get().pinned.get()?.server;
+        let server = slf.get().inner()?.server;
         let handle = slf.get().verb(slf.py(), |engine| engine.http_connect(server, token))?;
         Ok(Client::new(slf.clone().unbind(), handle))
     }
@@ -183,7 +192,7 @@ impl Host {
     #[pyo3(signature = (timeout = None))]
     fn drain(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = timeout.map(duration).transpose()?;
-        let server = self.pinned.get()?.server;
+        let server = self.inner()?.server;
         self.verb(py, |engine| engine.http_drain(server, timeout))
     }
 
@@ -194,7 +203,7 @@ impl Host {
 
     /// Returns the open connections and the requests under way.
     fn status(&self) -> PyResult<(usize, usize)> {
-        let inner = self.pinned.get()?;
+        let inner = self.inner()?;
         let status = inner.engine.http_status(inner.server).map_err(to_python)?;
         Ok((status.connections, status.requests))
     }
@@ -202,7 +211,8 @@ impl Host {
     /// Takes turns of the engine and hands their events to tasks and futures, until nothing is left to do at once or other
     /// callbacks of the loop have waited long enough.
     fn turn(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let inner = slf.get().pinned.get()?;
+        // The loop may have had this turn in its queue when the host was detached.
+        let Some(inner) = slf.get().pinned.get()?.borrow().clone() else { return Ok(()) };
         // Verbs that are called from here on need no turn of their own: one follows below.
         inner.is_scheduled.set(true);
         let mut outcome = inner.take_turn(slf);
@@ -225,7 +235,7 @@ impl Host {
         args: &Bound<'_, PyTuple>,
         context: Option<Py<PyAny>>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let (py, inner) = (callback.py(), self.pinned.get()?);
+        let (py, inner) = (callback.py(), self.inner()?);
         match context {
             Some(context) if inner.first_steps.is_step(callback)? => {
                 inner.first_steps.push(callback.clone().unbind(), context);
@@ -242,9 +252,13 @@ impl Host {
 }
 
 impl Host {
+    fn inner(&self) -> PyResult<Rc<Inner>> {
+        self.pinned.get()?.borrow().clone().ok_or_else(|| closed("the server is closed; make a new one"))
+    }
+
     /// Calls a verb, and has a turn taken before the loop sleeps if that made work.
     pub(crate) fn verb<R>(&self, py: Python<'_>, verb: impl FnOnce(&Engine) -> hostloop::Result<R>) -> PyResult<R> {
-        let inner = self.pinned.get()?;
+        let inner = self.inner()?;
         let result = verb(&inner.engine).map_err(to_python)?;
         inner.after_verb(py)?;
         Ok(result)
@@ -256,7 +270,7 @@ impl Host {
         py: Python<'py>,
         verb: impl FnOnce(&Engine, u64) -> hostloop::Result<()>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let inner = self.pinned.get()?;
+        let inner = self.inner()?;
         let future = inner.event_loop.bind(py).call_method0(intern!(py, "create_future"))?;
         let token = inner.futures.borrow_mut().insert(future.clone().unbind());
         if let Err(error) = verb(&inner.engine, token) {
@@ -268,7 +282,7 @@ impl Host {
     }
 
     fn listening(&self, py: Python<'_>, listen: impl FnOnce(&Engine, Handle) -> hostloop::Result<Handle>) -> PyResult<String> {
-        let server = self.pinned.get()?.server;
+        let server = self.inner()?.server;
         let address = self.verb(py, |engine| listen(engine, server).and_then(|listener| engine.listener_address(listener)))?;
         Ok(address.to_string())
     }
@@ -331,6 +345,10 @@ impl Inner {
             _ => Ok(()),
         };
         if let Err(error) = done {
+            if !error.is_instance_of::<PyException>(py) {
+                // SystemExit and KeyboardInterrupt are for the loop.
+                return Err(error);
+            }
             error.write_unraisable(py, Some(host));
         }
         Ok(())
@@ -386,10 +404,12 @@ impl Inner {
     fn request_closed(&self, py: Python<'_>, request: Handle, cause: Cause) -> PyResult<()> {
         let running = self.running.borrow_mut().get_mut(request.index()).map(std::mem::take);
         let Some(Running { task: Some(task), route }) = running else { return Ok(()) };
-        if cause == Cause::Done {
+        let is_answered = cause == Cause::Done;
+        if is_answered && task.call_method0(py, intern!(py, "done"))?.is_truthy(py)? {
             return Ok(());
         }
-        let ignores = cause == Cause::Disconnected && self.routes.borrow()[route as usize].ignores_disconnect;
+        let ignores_disconnect = self.routes.borrow()[route as usize].ignores_disconnect;
+        let ignores = is_answered || (cause == Cause::Disconnected && ignores_disconnect);
         self.hooks.call_method1(py, intern!(py, "ended"), (task, ignores)).map(drop)
     }
 

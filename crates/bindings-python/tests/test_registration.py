@@ -11,6 +11,7 @@ import pytest
 
 from hostloop import App, Limits, Timeouts
 from hostloop.errors import ConflictError, HostloopError, InvalidError
+from hostloop.http.options import MOST
 
 
 class Body(msgspec.Struct):
@@ -145,7 +146,9 @@ def test_a_number_of_workers_that_cannot_be_is_refused(workers: Any) -> None:
 @pytest.mark.parametrize("name", Limits.__dataclass_fields__)
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, None, "1", 2**32])
 def test_a_limit_that_cannot_be_is_refused(name: str, value: Any) -> None:
-    with pytest.raises(InvalidError, match=re.escape(f"Limits.{name} is {value!r}; use a whole number from 1 to 2**32 - 1")):
+    with pytest.raises(
+        InvalidError, match=re.escape(f"Limits.{name} is {value!r}; use a whole number from 1 to {MOST.get(name, 2**32 - 1):,}")
+    ):
         Limits(**{name: value})
 
 
@@ -159,7 +162,7 @@ def test_a_timeout_that_cannot_be_is_refused(name: str, value: Any) -> None:
 
 def test_every_limit_and_timeout_that_can_be_is_taken() -> None:
     app = App(
-        limits=Limits(**dict.fromkeys(Limits.__dataclass_fields__, 2**32 - 1)),
+        limits=Limits(**(dict.fromkeys(Limits.__dataclass_fields__, 2**32 - 1) | MOST)),
         timeouts=Timeouts(**dict.fromkeys(Timeouts.__dataclass_fields__, None)),
     )
     app.get("/")(fine)

@@ -206,7 +206,11 @@ impl Engine {
                 }
                 Err(error) => {
                     watches.remove(handle);
-                    Err(Error::io("watch", format!("descriptor {fd} cannot be watched"), error))
+                    Err(Error::io(
+                        "watch",
+                        format!("descriptor {fd} cannot be watched; it must be open, watched once, and a socket, pipe or terminal"),
+                        error,
+                    ))
                 }
             }
         })
@@ -248,9 +252,10 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// None of its own.
+    /// [`ErrorKind::Invalid`] for a limit that could not be kept.
     pub fn http_server(&self, options: ServerOptions, token: u64) -> Result<Handle> {
         self.enter("http_server", || {
+            options.check()?;
             let server = |handle| Rc::new(Server::new(handle, token, Rc::clone(&self.http), options));
             Ok(self.http.servers.borrow_mut().insert_with(server))
         })
@@ -272,9 +277,13 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::AddressInUse`] and [`ErrorKind::AddressUnavailable`], which name the address and the fix.
+    /// [`ErrorKind::AddressInUse`] and [`ErrorKind::AddressUnavailable`], which name the address and the fix;
+    /// [`ErrorKind::Conflict`] if the server drains.
     pub fn http_listen(&self, server: Handle, address: &Address, reuse_port: bool, token: u64) -> Result<Handle> {
-        self.with("http_listen", &self.http.servers, server, |server| http::listen(server, http::bind(address, reuse_port)?, token))
+        self.with("http_listen", &self.http.servers, server, |server| {
+            server.check_open("http_listen")?;
+            http::listen(server, http::bind(address, reuse_port)?, token)
+        })
     }
 
     /// Starts to accept on a socket that listens already, such as a supervisor's. Final event: [`Event::Closed`].
@@ -283,7 +292,10 @@ impl Engine {
     ///
     /// [`ErrorKind::Invalid`] if it is not a listening stream socket.
     pub fn http_listen_fd(&self, server: Handle, fd: OwnedFd, token: u64) -> Result<Handle> {
-        self.with("http_listen_fd", &self.http.servers, server, |server| http::listen(server, http::adopt(fd)?, token))
+        self.with("http_listen_fd", &self.http.servers, server, |server| {
+            server.check_open("http_listen_fd")?;
+            http::listen(server, http::adopt(fd)?, token)
+        })
     }
 
     /// Returns where a listener listens: the real port, if port 0 was asked for.
@@ -405,7 +417,10 @@ impl Engine {
     ///
     /// [`ErrorKind::Stale`] if the server has ended.
     pub fn http_connect(&self, server: Handle, token: u64) -> Result<Handle> {
-        self.with("http_connect", &self.http.servers, server, |server| Ok(http::connect(server, token)))
+        self.with("http_connect", &self.http.servers, server, |server| {
+            server.check_open("http_connect")?;
+            Ok(http::connect(server, token))
+        })
     }
 
     /// Sends the start of `bytes` and returns how much that was: at most 64 KiB wait for the server to read.

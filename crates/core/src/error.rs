@@ -57,7 +57,11 @@ impl Error {
     }
 
     pub(crate) fn io(operation: &'static str, what: impl Into<String>, source: impl Into<io::Error>) -> Self {
-        let source = source.into();
+        Self(Box::new(Inner { kind: ErrorKind::Io, operation, message: what.into(), source: Some(source.into()) }))
+    }
+
+    /// The error of an address that cannot be listened on.
+    pub(crate) fn address(operation: &'static str, what: impl Into<String>, source: io::Error) -> Self {
         let kind = match source.kind() {
             io::ErrorKind::AddrInUse => ErrorKind::AddressInUse,
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied => ErrorKind::AddressUnavailable,

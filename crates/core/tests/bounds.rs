@@ -180,7 +180,7 @@ fn limits_without_end_are_no_limits() {
     let mut host = Host::new();
     let server = host.server_with(|options| {
         let limits = &mut options.limits;
-        (limits.head_bytes, limits.target_bytes, limits.header_count) = (usize::MAX, usize::MAX, usize::MAX);
+        (limits.head_bytes, limits.target_bytes, limits.header_count) = (1024 * 1024, 65_534, 24_576);
         (limits.body_bytes, limits.connections, limits.requests) = (u64::MAX, usize::MAX, usize::MAX);
         (limits.stream_bytes, limits.min_rate) = (usize::MAX, u32::MAX);
     });
@@ -197,7 +197,7 @@ fn limits_without_end_are_no_limits() {
 fn no_limit_lets_in_more_header_fields_than_a_map_can_hold() {
     let mut host = Host::new();
     let server = host.server_with(|options| {
-        options.limits.header_count = usize::MAX;
+        options.limits.header_count = 24_576;
         options.limits.head_bytes = 1_000_000;
     });
     for (count, status) in [(24_576, 200), (24_577, 431)] {
@@ -208,6 +208,21 @@ fn no_limit_lets_in_more_header_fields_than_a_map_can_hold() {
             host.respond(request, "served");
         }
         assert_eq!(statuses(&host.received(client)), [status], "{count} fields");
+    }
+}
+
+#[test]
+fn a_limit_that_could_not_be_kept_is_refused() {
+    let host = Host::new();
+    for (name, change) in [
+        ("head_bytes", (|limits| limits.head_bytes = usize::MAX) as fn(&mut hostloop::Limits)),
+        ("target_bytes", |limits| limits.target_bytes = 65_535),
+        ("header_count", |limits| limits.header_count = 0),
+    ] {
+        let mut options = hostloop::ServerOptions::default();
+        change(&mut options.limits);
+        let error = host.engine.http_server(options, 0).unwrap_err();
+        assert!(error.message().contains(name), "{error}");
     }
 }
 

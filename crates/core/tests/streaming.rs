@@ -106,11 +106,22 @@ fn a_stream_shorter_than_its_length_closes_the_connection() {
     let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, HeaderValue::from_static("10"))]);
     let (client, request) = host.stream(server, ResponseHead { headers, ..ResponseHead::default() });
     host.write(request, "hello");
-    host.engine.finish(request).unwrap();
+    let error = host.engine.finish(request).unwrap_err();
+    assert_eq!(error.message().split(';').next(), Some("header `content-length` promised 5 bytes more"));
     assert!(host.received(client).ends_with("hello"));
     assert!(host.closed(request).is_some());
     assert_eq!(host.closed(client), Some(Cause::Done), "the client must notice");
     host.assert_status(server, 0, 0);
+}
+
+#[test]
+fn a_piece_beyond_the_length_is_refused() {
+    let mut host = Host::new();
+    let server = host.server();
+    let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, HeaderValue::from_static("3"))]);
+    let (_, request) = host.stream(server, ResponseHead { headers, ..ResponseHead::default() });
+    let error = host.engine.write(request, Bytes::from_static(b"hello"), 1).unwrap_err();
+    assert!(error.message().starts_with("header `content-length` left 3 bytes, the piece has 5"), "{error}");
 }
 
 #[test]

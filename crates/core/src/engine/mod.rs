@@ -85,7 +85,9 @@ pub(crate) struct Watch {
 
 impl Core {
     pub(crate) fn new(config: Config) -> Result<Self> {
-        let reactor = Reactor::new().map_err(|error| Error::io("engine", "no descriptors for the reactor", error))?;
+        let reactor = Reactor::new().map_err(|error| {
+            Error::io("engine", "no descriptors are left for the reactor; close some, or raise the limit (ulimit -n)", error)
+        })?;
         let now = config.clock.now();
         Ok(Self {
             birthplace: Birthplace::here(),

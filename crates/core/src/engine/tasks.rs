@@ -70,6 +70,17 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The engine has dropped every future it knew of. What a waker on another thread has sent since may not be dropped there.
+        for message in self.inbox.take() {
+            if let Message::Run(runnable) = message {
+                std::mem::forget(runnable);
+            }
+        }
+    }
+}
+
 /// All tasks of one engine.
 pub(crate) struct Tasks {
     shared: Arc<Shared>,
@@ -100,7 +111,8 @@ impl Tasks {
             future.await;
         };
         // SAFETY: the future is not Send, so its Runnable must stay on this thread: `schedule` moves it elsewhere only inside the
-        // inbox, which this engine alone empties, and `close` drops every future before the engine goes. The future is 'static,
+        // inbox, which this engine alone empties; `close` drops every future before the engine goes, and what a foreign waker sends
+        // later is leaked, not dropped. The future is 'static,
         // and `schedule` captures nothing but a Send + Sync Arc.
         let (runnable, task) = unsafe { async_task::spawn_unchecked(future, move |runnable| shared.schedule(runnable)) };
         self.live.borrow_mut()[index] = Some(runnable.waker());

@@ -195,7 +195,8 @@ impl Connection {
         self.message.stage.set(Stage::Answering);
         if self.server.options.report_access {
             self.access.response_started(response.status());
-            self.access.handed(response.body().size_hint().exact().map_or(0, |length| length as usize));
+            let is_sent = !self.is_head_request();
+            self.access.handed(response.body().size_hint().exact().map_or(0, |length| if is_sent { length as usize } else { 0 }));
         }
     }
 

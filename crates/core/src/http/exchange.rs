@@ -61,7 +61,24 @@ struct Stream {
     bytes: usize,
     /// Bytes of body that the head still promises, where it says how many.
     left: Option<u64>,
+    /// The same, of what the host has still to write. Of a response to HEAD, it may write anything.
+    unwritten: Option<u64>,
     is_finished: bool,
+    is_cut: bool,
+}
+
+impl Stream {
+    /// Notes that bytes are written, if the head has promised them.
+    fn promise(&mut self, length: usize) -> Result<()> {
+        let Some(unwritten) = &mut self.unwritten else { return Ok(()) };
+        *unwritten = unwritten.checked_sub(length as u64).ok_or_else(|| {
+            Error::invalid(
+                "write",
+                format!("header `content-length` left {unwritten} bytes, the piece has {length}; leave the header out"),
+            )
+        })?;
+        Ok(())
+    }
 }
 
 impl Exchange {
@@ -91,7 +108,11 @@ impl Exchange {
         }
         self.finish_read(Chunk::Aborted);
         if let Reply::Streamed(stream) = &mut *self.reply.borrow_mut() {
-            stream.is_finished = true;
+            // What is cut off must not look complete: its connection ends without another byte.
+            stream.is_cut = cause != Cause::Done;
+            if stream.is_cut {
+                self.connection.abort();
+            }
             for (_, token) in stream.pieces.drain(..) {
                 self.http.core.report(Event::Written { handle: self.handle, token, sent: false });
             }
@@ -133,14 +154,15 @@ impl Exchange {
     }
 
     pub(crate) fn respond(&self, head: ResponseHead, body: Bytes) -> Result<()> {
-        head.check("respond", Some(body.len()))?;
+        head.check("respond", Some(body.len()), self.connection.is_head_request())?;
         self.begin_reply("respond", Reply::Ready(Box::new(head.with(Body::Whole(body)))))
     }
 
     pub(crate) fn respond_streamed(&self, head: ResponseHead) -> Result<()> {
-        head.check("respond_streamed", None)?;
+        head.check("respond_streamed", None, self.connection.is_head_request())?;
         let left = head.body_length();
-        self.begin_reply("respond_streamed", Reply::Streamed(Stream { head: Some(head), left, ..Stream::default() }))
+        let unwritten = if self.connection.is_head_request() { None } else { left };
+        self.begin_reply("respond_streamed", Reply::Streamed(Stream { head: Some(head), left, unwritten, ..Stream::default() }))
     }
 
     fn begin_reply(&self, operation: &'static str, reply: Reply) -> Result<()> {
@@ -161,6 +183,7 @@ impl Exchange {
                     "the client has not taken what was written; wait for a Written event",
                 ));
             }
+            stream.promise(bytes.len())?;
             stream.bytes += cost(&bytes);
             stream.pieces.push_back((bytes, token));
             Ok(())
@@ -171,7 +194,13 @@ impl Exchange {
         self.with_open_stream("finish", |stream| {
             stream.is_finished = true;
             Ok(())
-        })
+        })?;
+        if let Reply::Streamed(Stream { unwritten: Some(missing @ 1..), .. }) = &*self.reply.borrow() {
+            self.connection.abort();
+            let fix = "the connection is closed; leave the header out, or write all of it";
+            return Err(Error::invalid("finish", format!("header `content-length` promised {missing} bytes more; {fix}")));
+        }
+        Ok(())
     }
 
     fn with_open_stream(&self, operation: &'static str, change: impl FnOnce(&mut Stream) -> Result<()>) -> Result<()> {
@@ -221,7 +250,7 @@ impl Exchange {
         self.poll_incoming(cx);
         let mut reply = self.reply.borrow_mut();
         let Reply::Streamed(stream) = &mut *reply else { return Poll::Ready(None) };
-        if self.connection.is_congested() {
+        if stream.is_cut || self.connection.is_congested() {
             return Poll::Pending;
         }
         match stream.pieces.pop_front() {
@@ -238,7 +267,7 @@ impl Exchange {
     }
 
     pub(crate) fn is_stream_complete(&self) -> bool {
-        matches!(&*self.reply.borrow(), Reply::Streamed(stream) if stream.is_finished && stream.pieces.is_empty())
+        matches!(&*self.reply.borrow(), Reply::Streamed(stream) if stream.is_finished && stream.pieces.is_empty() && !stream.is_cut)
     }
 
     /// hyper is done with the body: it was sent whole, or as far as the head promised, or the client is gone.

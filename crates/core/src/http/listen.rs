@@ -28,6 +28,9 @@ use crate::{
 /// Connections accepted before others get their turn.
 const ACCEPTS_PER_TURN: usize = 64;
 
+/// Connections that are taken from the queue before a listener closes: more than the queue holds.
+const SWEEP: usize = 8192;
+
 /// How long accepting rests when the process has no descriptor left, in nanoseconds.
 const REST: u64 = 100_000_000;
 
@@ -86,16 +89,28 @@ impl Listener {
     pub(crate) fn close(&self) {
         let Some(source) = self.source.take() else { return };
         let http = &self.server.http;
-        http.core.deregister(&source);
-        drop(source);
-        // In a forked child the file is still the parent's.
+        // Before the socket closes: after it, the file may be a successor's. In a forked child it is still the parent's.
         if let Some(file) = self.file.as_ref().filter(|_| !http.core.birthplace.is_elsewhere()) {
             let _ = std::fs::remove_file(file);
         }
+        http.core.deregister(&source);
+        drop(source);
         http.listeners.borrow_mut().remove(self.handle);
         self.server.listeners.borrow_mut().retain(|listener| listener.handle != self.handle);
         http.core.report(Event::Closed { handle: self.handle, token: self.token, cause: Cause::Cancelled });
         self.wake();
+    }
+
+    /// Accepts what waits in the queue: closing the socket would reset it.
+    pub(crate) fn sweep(&self) {
+        let Some(source) = self.source.borrow().clone() else { return };
+        for _ in 0..SWEEP {
+            match socket::accept(source.as_fd()) {
+                Ok((fd, peer)) if self.server.has_room() => self.accepted(fd, peer),
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
     }
 
     /// Accepts what waits. Ready when closed.

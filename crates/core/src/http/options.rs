@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use crate::error::{Error, Result};
+
 /// How much a server takes before it refuses.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a request's head, from the request line to the empty line. More is a 431, as are trailers of more than 8 KiB.
-    /// Default: 32 KiB.
+    /// Bytes of a request's head, from the request line to the empty line, up to 1 MiB. More is a 431, as are trailers of more
+    /// than 8 KiB. Default: 32 KiB.
     pub head_bytes: usize,
-    /// Bytes of a request's target. More is a 414. Default: 8 KiB.
+    /// Bytes of a request's target, up to 65,534. More is a 414. Default: 8 KiB.
     pub target_bytes: usize,
     /// Header fields of a request, up to 24,576. More is a 431. Default: 100.
     pub header_count: usize,
@@ -26,12 +28,24 @@ pub struct Limits {
     pub min_rate: u32,
 }
 
-/// Header fields that a [`http::HeaderMap`] holds.
-const MAX_HEADER_FIELDS: usize = 24_576;
+/// The most that heads may be allowed: hyper and the types it gives hold no more.
+const MAX_HEAD_BYTES: usize = 1024 * 1024;
+const MAX_TARGET_BYTES: usize = 65_534;
+const MAX_HEADER_COUNT: usize = 24_576;
 
-impl Limits {
-    pub(crate) fn header_fields(&self) -> usize {
-        self.header_count.min(MAX_HEADER_FIELDS)
+impl ServerOptions {
+    /// Refuses limits that could not be kept.
+    pub(crate) fn check(&self) -> Result<()> {
+        let limits = &self.limits;
+        let heads = [
+            ("head_bytes", limits.head_bytes, MAX_HEAD_BYTES),
+            ("target_bytes", limits.target_bytes, MAX_TARGET_BYTES),
+            ("header_count", limits.header_count, MAX_HEADER_COUNT),
+        ];
+        match heads.into_iter().find(|&(_, value, max)| !(1..=max).contains(&value)) {
+            Some((name, value, max)) => Err(Error::invalid("http_server", format!("limit {name} is {value}; use 1 to {max}"))),
+            None => Ok(()),
+        }
     }
 }
 

@@ -22,7 +22,9 @@ pub struct ResponseHead {
 
 impl ResponseHead {
     /// Refuses what would break the framing of the connection. `length` is the body's, where it is known.
-    pub(crate) fn check(&self, operation: &'static str, length: Option<usize>) -> Result<()> {
+    ///
+    /// The answer to HEAD and a 304 may tell the length of a body that is not sent.
+    pub(crate) fn check(&self, operation: &'static str, length: Option<usize>, is_head: bool) -> Result<()> {
         if self.status.is_informational() {
             return Err(Error::invalid(
                 operation,
@@ -32,10 +34,16 @@ impl ResponseHead {
         if self.headers.contains_key(TRANSFER_ENCODING) {
             return Err(Error::invalid(operation, "header `transfer-encoding` is written by the engine; leave it out"));
         }
-        match (self.headers.get(CONTENT_LENGTH), length) {
-            (Some(given), Some(length)) if given.as_bytes() != length.to_string().as_bytes() => Err(Error::invalid(
+        let Some(given) = self.headers.get(CONTENT_LENGTH) else { return Ok(()) };
+        let stated: Option<usize> = given.to_str().ok().and_then(|given| given.parse().ok());
+        let is_sent = !is_head && self.status != StatusCode::NOT_MODIFIED;
+        match (stated, length) {
+            (None, _) => {
+                Err(Error::invalid(operation, format!("header `content-length` is {given:?}, not a number of bytes; leave it out")))
+            }
+            (Some(stated), Some(length)) if is_sent && stated != length => Err(Error::invalid(
                 operation,
-                format!("header `content-length` says {given:?}, the body has {length} bytes; leave it out"),
+                format!("header `content-length` says {stated}, the body has {length} bytes; leave it out"),
             )),
             _ => Ok(()),
         }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     engine::alarm::{Alarm, NEVER},
+    error::{Error, Result},
     event::{Cause, Event},
     handle::Handle,
     timer::clock::nanos,
@@ -87,6 +88,14 @@ impl Server {
         self.stage.get() == Stage::Draining
     }
 
+    /// Refuses new work for a server that drains.
+    pub(crate) fn check_open(&self, operation: &'static str) -> Result<()> {
+        if self.is_draining() {
+            return Err(Error::conflict(operation, "this server drains and takes no new connections; make another"));
+        }
+        Ok(())
+    }
+
     pub(crate) fn is_overloaded(&self) -> bool {
         self.requests.get() >= self.options.limits.requests
     }
@@ -137,6 +146,7 @@ impl Server {
         let was_draining = self.is_draining();
         self.stage.set(Stage::Draining);
         for listener in self.listeners.take() {
+            listener.sweep();
             listener.close();
         }
         self.connections.borrow().iter().for_each(|connection| connection.wake());

@@ -51,9 +51,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             }
         };
         if server.is_overloaded() {
-            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way");
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            return self.answer(response);
+            return self.answer(overloaded());
         }
         self.accept(request, &route, params)
     }
@@ -95,6 +93,12 @@ impl Service {
     fn answer(&self, response: Response<Body>) -> Reply {
         Reply { connection: Rc::clone(&self.0), state: State::Answered(Some(Box::new(response))) }
     }
+}
+
+fn overloaded() -> Response<Body> {
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// What hyper could not read although the gate let it pass, or what the client left unfinished.
@@ -142,6 +146,10 @@ impl Reply {
                 return;
             }
         };
+        if self.connection.server.is_overloaded() {
+            self.state = State::Answered(Some(Box::new(overloaded())));
+            return;
+        }
         if let State::Gathering(gathering) = std::mem::replace(&mut self.state, State::Answered(None)) {
             let (head, route, _) = *gathering;
             let exchange = self.connection.start_exchange(route.token, None);

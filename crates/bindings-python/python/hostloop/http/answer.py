@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ def answer(x: Exchange, result: Any, run_in_thread: RunInThread) -> Any:
     if isinstance(result, Response):
         x.respond(result.head, result.content)
     elif isinstance(result, str):
-        x.text(str(result))
+        x.text(str.__str__(result))
     elif isinstance(result, (bytes, bytearray, memoryview)):
         x.bytes(bytes(result))
     elif result is None:
@@ -60,18 +61,26 @@ async def in_thread(content: Iterable[bytes | str], run_in_thread: RunInThread) 
     """Steps an ordinary iterator in a thread."""
     end = object()
     iterator = iter(content)
+    step = None
     try:
-        while (piece := await run_in_thread(next, iterator, end)) is not end:
+        while True:
+            step = asyncio.ensure_future(run_in_thread(next, iterator, end))
+            if (piece := await asyncio.shield(step)) is end:
+                return
             yield piece
     finally:
         close = getattr(iterator, "close", None)
-        if close is not None:
-            close()
+        if close is not None and step is not None:
+            # A generator is closed where it ran, and not before its step has ended.
+            if step.done():
+                await run_in_thread(close)
+            else:
+                step.add_done_callback(lambda step: (step.exception(), run_in_thread(close)))
 
 
 def fail(x: Exchange, error: BaseException, route: Route | None) -> None:
     """Answers with what a handler raised: the client learns of an `HTTPError` alone, the log of everything."""
-    if isinstance(error, (StaleError, ClientDisconnected)):
+    if isinstance(error, (StaleError, ClosedError, ClientDisconnected)):
         # The request has ended meanwhile: nobody is left to be told.
         return
     if isinstance(error, HTTPError):

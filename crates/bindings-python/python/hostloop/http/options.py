@@ -9,6 +9,10 @@ from ..errors import InvalidError
 __all__ = ["Limits", "Timeouts"]
 
 
+MOST = {"head_bytes": 1024 * 1024, "target_bytes": 65_534, "header_count": 24_576}
+"""What heads may be allowed at most."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """How much a server takes before it refuses."""
@@ -33,8 +37,9 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if type(value) is not int or not 1 <= value < 2**32:
-                raise InvalidError(f"Limits.{field.name} is {value!r}; use a whole number from 1 to 2**32 - 1")
+            most = MOST.get(field.name, 2**32 - 1)
+            if type(value) is not int or not 1 <= value <= most:
+                raise InvalidError(f"Limits.{field.name} is {value!r}; use a whole number from 1 to {most:,}")
 
 
 @dataclass(frozen=True, kw_only=True)

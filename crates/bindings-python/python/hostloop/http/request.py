@@ -155,7 +155,7 @@ class Request:
                 yield self._body
             return
         if self._taken:
-            raise RuntimeError("the body was streamed already; use body(), json() or text() to read it more than once")
+            raise RuntimeError("the body was streamed already, or reading it was cancelled; read it once, with body() to keep it")
         self._taken = True
         while (chunk := await self._exchange.read()) is not None:
             yield chunk

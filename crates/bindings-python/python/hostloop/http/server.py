@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import ipaddress
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
@@ -33,7 +34,8 @@ class Server:
         self._executor: ThreadPoolExecutor | None = None
         self._threads = threads
         self._drained = self._loop.create_future()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._cancelled: set[asyncio.Task[Any]] = set()
+        self._finishing: set[asyncio.Task[Any]] = set()
         self._receivers: dict[int, Callable[[bytes | None], None]] = {}
         self._closed = False
         self.addresses: list[str] = []
@@ -82,15 +84,22 @@ class Server:
         await asyncio.shield(self._drained)
 
     async def close(self) -> None:
-        """Ends what is left: closes connections, cancels handlers and waits for them, up to 5 s."""
+        """Ends what is left: closes connections and cancels handlers.
+
+        Handlers whose client has left and that ignore it have 5 s to end before they are cancelled; then all have 5 s more.
+        """
         if self._closed:
             return
         self._closed = True
         self._host.close()
         self._host.turn()
         self._host.detach()
-        if self._tasks:
-            _, stuck = await asyncio.wait(self._tasks, timeout=LAST_WORDS)
+        if self._finishing:
+            await asyncio.wait(self._finishing, timeout=LAST_WORDS)
+            for task in list(self._finishing):
+                task.cancel()
+        if ending := self._cancelled | self._finishing:
+            _, stuck = await asyncio.wait(ending, timeout=LAST_WORDS)
             for task in stuck:
                 log.error("handler of %s ignored its cancellation for %s s and was abandoned", task.get_name(), LAST_WORDS)
         if self._executor is not None:
@@ -113,8 +122,9 @@ class Server:
         """A request ended before its task did."""
         if task.done():
             return
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        kept = self._finishing if ignores_disconnect else self._cancelled
+        kept.add(task)
+        task.add_done_callback(kept.discard)
         if not ignores_disconnect:
             task.cancel()
 
@@ -144,7 +154,8 @@ async def resolve(host: str, port: int) -> list[str]:
     """Turns a host's name into addresses. Several, as for `localhost`, all listen on the same port."""
     if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65_535:
         raise AddressError(f"port {port!r} is not a port; use 0 to 65535, where 0 takes any free one")
-    flags = socket.AI_PASSIVE | socket.AI_ADDRCONFIG
+    # A name gives the addresses that this machine can use; an address is taken as it is.
+    flags = socket.AI_PASSIVE | (0 if is_address(host) else socket.AI_ADDRCONFIG)
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=flags)
@@ -154,3 +165,12 @@ async def resolve(host: str, port: int) -> list[str]:
         ) from None
     hosts = list(dict.fromkeys((family, sockaddr[0]) for family, _, _, _, sockaddr in found))
     return [f"[{name}]:{port}" if family == socket.AF_INET6 else f"{name}:{port}" for family, name in hosts]
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an address rather than a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -12,8 +12,10 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +29,8 @@ READY, DRAINING = b"r", b"d"
 FIRST_BACKOFF, MAX_BACKOFF = 0.1, 5.0
 """Seconds before a worker that died is replaced, doubled while its successors die within `STABLE`."""
 STABLE = 10.0
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 BACKLOG = 4096
 """Connections that wait to be accepted. The kernel cuts it to `net.core.somaxconn`."""
@@ -93,17 +97,17 @@ class Supervisor:
         self.addresses = [self._bind(address) for address in addresses]
         self._stops = 0
         self._failed = False
+        self._was_ready = False
 
     def run(self, serve: Callable[[], None]) -> None:
         """Forks the workers and supervises them until SIGINT or SIGTERM, which they answer by draining.
 
-        A second signal cuts their drain short, a third kills them. SIGHUP replaces the workers one by one.
+        A second signal cuts their drain short, a third kills them. SIGHUP replaces the workers, each when its successor is ready.
         """
         alarm, waker = socket.socketpair()
         alarm.setblocking(False)
         waker.setblocking(False)
-        handled = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD]
-        before = {number: signal.signal(number, lambda *_: None) for number in handled}
+        before = {number: signal.signal(number, lambda *_: None) for number in HANDLED}
         wakeup = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
         try:
             while self._is_needed():
@@ -114,10 +118,7 @@ class Supervisor:
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            self._close_sockets()
-            for address in self.addresses:
-                if address.startswith("unix:"):
-                    Path(address.removeprefix("unix:")).unlink(missing_ok=True)
+            self._unbind()
             alarm.close()
             waker.close()
         if self._failed:
@@ -138,6 +139,14 @@ class Supervisor:
             place.sockets.append(sock)
         return address
 
+    def _unbind(self) -> None:
+        """Gives up the addresses, a unix socket's file first: once the socket is closed, the file may be a successor's."""
+        for address in self.addresses:
+            if address.startswith("unix:"):
+                Path(address.removeprefix("unix:")).unlink(missing_ok=True)
+        self.addresses.clear()
+        self._close_sockets()
+
     def _close_sockets(self) -> None:
         for place in self._places:
             for sock in place.sockets:
@@ -155,10 +164,14 @@ class Supervisor:
 
     def _fork(self, place: Place, serve: Callable[[], None]) -> Worker:
         ours, theirs = socket.socketpair()
+        flush_streams()
+        # A signal must not reach the child while it still has the supervisor's handlers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         pid = os.fork()
         if pid == 0:
             ours.close()
             self._become_worker(place, theirs, serve)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         theirs.close()
         ours.setblocking(False)
         log.info("worker %s started", pid)
@@ -174,6 +187,7 @@ class Supervisor:
             # A terminal sends SIGINT to the whole group; the supervisor decides.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
             for other in self._places:
                 for worker in other.workers:
                     worker.line.close()
@@ -186,6 +200,7 @@ class Supervisor:
             log.exception("worker %s failed", os.getpid())
         finally:
             logging.shutdown()
+            flush_streams()
             os._exit(status)
 
     def _wait(self, alarm: socket.socket) -> None:
@@ -206,7 +221,7 @@ class Supervisor:
         except OSError:
             told = b""
         if READY in told:
-            worker.was_ready = True
+            worker.was_ready = self._was_ready = True
             for other in place.workers:
                 if other is not worker and not other.is_leaving:
                     self._retire(other)
@@ -220,8 +235,8 @@ class Supervisor:
             for place in self._places:
                 for worker in place.workers:
                     os.kill(worker.pid, signal.SIGKILL if self._stops > 2 else signal.SIGTERM)
-            # Nobody will accept any more: clients are refused, and try elsewhere, instead of waiting in vain.
-            self._close_sockets()
+            # Workers take what waits in their queues; then clients are refused, and try elsewhere, instead of waiting in vain.
+            self._unbind()
         elif number == signal.SIGHUP:
             for place in self._places:
                 place.start_at = time.monotonic()
@@ -243,7 +258,7 @@ class Supervisor:
         log.log(logging.INFO if code == 0 else logging.ERROR, "worker %s ended with %s", worker.pid, code)
         if self._stops or worker.is_leaving:
             return
-        if not worker.was_ready and not any(other.was_ready for other in self._all()):
+        if not self._was_ready:
             log.error("no worker could start; giving up")
             self._stops, self._failed = 1, True
             for other in self._all():
@@ -256,6 +271,13 @@ class Supervisor:
 
     def _all(self) -> list[Worker]:
         return [worker for place in self._places for worker in place.workers]
+
+
+def flush_streams() -> None:
+    """Writes what is buffered: a fork would write it twice, and `os._exit` never."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
 
 
 def listen_tcp(address: str) -> socket.socket:

@@ -24,6 +24,9 @@ const LINGER: u64 = 1_000_000_000;
 /// Bytes read to wake a dormant connection. Most heads are shorter.
 const FIRST_READ: usize = 4096;
 
+/// Bytes that hyper buffers of a connection at most, as it would by itself; twice a head where heads may be longer.
+const HYPER_BUFFER: usize = 400 * 1024;
+
 /// Header fields that hyper has room for without being told.
 const HYPER_HEADERS: usize = 100;
 
@@ -36,10 +39,11 @@ type Hyper = http1::Connection<Io, Service>;
 
 fn hyper(connection: &Rc<Connection>) -> Hyper {
     let mut builder = http1::Builder::new();
-    let header_fields = connection.server.options.limits.header_fields();
+    let header_fields = connection.server.options.limits.header_count;
     if header_fields > HYPER_HEADERS {
         builder.max_headers(header_fields);
     }
+    builder.max_buf_size(HYPER_BUFFER.max(connection.server.options.limits.head_bytes.saturating_mul(2)));
     builder.serve_connection(Io(Rc::clone(connection)), Service(Rc::clone(connection)))
 }
 
@@ -106,6 +110,9 @@ impl Task {
         if let Poll::Ready(result) = hyper.as_mut().poll(cx) {
             return Poll::Ready(self.served(&result));
         }
+        if connection.end.get() == End::Aborted {
+            return Poll::Ready(State::Closed);
+        }
         if let Some(refusal) = connection.refusal_due() {
             return Poll::Ready(self.refuse(refusal));
         }
@@ -145,7 +152,7 @@ impl Task {
         if self.connection.end.get() == End::Peer {
             self.connection.end.set(End::Refused);
         }
-        if self.connection.message.stage.get() == Stage::Answering {
+        if self.connection.message.stage.get() == Stage::Answering || self.connection.writing.is_blocked.get() {
             // Half a response cannot be taken back.
             return State::Closed;
         }

@@ -30,7 +30,7 @@ pub(crate) fn bind(address: &Address, reuse_port: bool) -> Result<Bound> {
         Address::Tcp(address) => bind_tcp(*address, reuse_port).map(|fd| (fd, None)),
         Address::Unix(path) => bind_unix(path).map(|fd| (fd, Some(path.clone()))),
     };
-    let (fd, file) = bound.map_err(|error| Error::io("http_listen", refusal(address, &error), error))?;
+    let (fd, file) = bound.map_err(|error| Error::address("http_listen", refusal(address, &error), error))?;
     let address = local_address(&fd).unwrap_or_else(|| address.clone());
     Ok(Bound { fd, address, file })
 }
@@ -42,7 +42,9 @@ pub(crate) fn adopt(fd: OwnedFd) -> Result<Bound> {
         return Err(Error::invalid("http_listen_fd", "the descriptor is not a socket that listens; call listen() on it first"));
     }
     rustix::io::ioctl_fionbio(&fd, true).map_err(refused)?;
-    let address = local_address(&fd).ok_or_else(|| Error::invalid("http_listen_fd", "the socket is neither TCP nor unix"))?;
+    let address = local_address(&fd).ok_or_else(|| {
+        Error::invalid("http_listen_fd", "the socket is neither TCP nor a unix socket with a file; listen on one of these")
+    })?;
     if let Address::Tcp(_) = address {
         tune(&fd).map_err(|error| Error::io("http_listen_fd", "the socket refused its options", error))?;
     }

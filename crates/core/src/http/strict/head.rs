@@ -64,7 +64,7 @@ impl HeadCheck {
             (Some(_), true) => Ok(true),
             (Some(_), false) => {
                 self.fields += 1;
-                if self.fields > limits.header_fields() {
+                if self.fields > limits.header_count {
                     return Err(TOO_MANY_FIELDS);
                 }
                 self.check_field(line, limits).map(|()| false)
