@@ -110,13 +110,18 @@ def _selected_cases(chosen: Sequence[str] | None) -> list[Case]:
 def _heading(plan: Plan) -> dict[str, Any]:
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": shlex.join(sys.orig_argv),
+        "command": _shown(sys.orig_argv),
         "plan": asdict(plan),
         "machine": asdict(describe_machine()),
         "versions": versions(),
-        "commands": {server.name: shlex.join(server.command) for server in ROSTER},
+        "commands": {server.name: _shown(server.command) for server in ROSTER},
         "cases": [],
     }
+
+
+def _shown(command: Sequence[str]) -> str:
+    """Writes a command line as it would be typed: the interpreter by its name."""
+    return shlex.join("python" if word == sys.executable else word for word in command)
 
 
 def _introduction(record: dict[str, Any]) -> str:

@@ -106,10 +106,11 @@ fn cancel(c: &mut Criterion) {
         b.iter_custom(|iterations| {
             measured(iterations, || {
                 let victims: Vec<usize> = (0..BATCH).map(|n| (deadline(at + n) % LIVE) as usize).collect();
+                let held: Vec<_> = victims.iter().map(|&victim| ids[victim]).collect();
                 at += BATCH;
                 let start = std::time::Instant::now();
-                victims.iter().for_each(|&victim| {
-                    black_box(live.cancel(ids[victim]));
+                held.iter().for_each(|&id| {
+                    black_box(live.cancel(id));
                 });
                 let taken = start.elapsed();
                 for victim in victims {

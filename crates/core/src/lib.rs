@@ -25,7 +25,7 @@
 //! - **G2** What a verb was given may be freed when it returns; an event's bytes are the host's to keep.
 //! - **G3** Cancel is a request: the target still ends by its own final event. A timer cancelled in time never fires.
 //! - **G4** [`Event::Closed`], or [`Event::Timer`] for a timer that fired, is a handle's last event; after it the handle is stale.
-//! - **G5** No host code runs inside `turn` or a verb.
+//! - **G5** No host code runs inside `turn` or a verb, but the drop of a buffer that the host lent with `Bytes::from_owner`.
 //! - **G6** Nothing is dropped: queues are bounded by bytes, and a full one stops reading or accepting.
 //! - **G7** Events of one handle come in order.
 //! - **G8** A panic becomes an error with a message, in the call that hit it; the host process lives on.

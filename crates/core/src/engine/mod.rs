@@ -43,7 +43,8 @@ pub struct Config {
     pub clock: Clock,
     /// How long one turn may run before it yields to the host. Default: 2 ms.
     pub turn_time: Duration,
-    /// How many events one turn may report before it yields to the host; the rest follow in the next. Default: 1,024.
+    /// How many events one turn may report before it runs no further tasks; the rest follow in the next. Timers that are due and
+    /// posts are reported whatever their number. Default: 1,024.
     pub turn_events: usize,
     /// How many posts of other threads may wait. Default: 65,536.
     pub inbox_capacity: usize,
