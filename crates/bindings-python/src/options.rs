@@ -26,6 +26,7 @@ fn read_limits(given: &Bound<'_, PyAny>) -> PyResult<Limits> {
     limits.body_bytes = given.getattr("body_bytes")?.extract()?;
     limits.connections = given.getattr("connections")?.extract()?;
     limits.requests = given.getattr("requests")?.extract()?;
+    limits.gathered_bytes = given.getattr("gathered_bytes")?.extract()?;
     limits.stream_bytes = given.getattr("stream_bytes")?.extract()?;
     limits.min_rate = given.getattr("min_rate")?.extract()?;
     Ok(limits)

@@ -176,13 +176,52 @@ fn bodies_and_heads_beyond_their_limits_are_refused() {
 }
 
 #[test]
+fn a_request_counts_while_its_body_is_gathered() {
+    let mut host = Host::new();
+    let server = host.server_with(|options| options.limits.requests = 1);
+    let (first, second) = (host.client(server), host.client(server));
+    host.send(first, post("/whole", 10) + "half");
+    host.assert_status(server, 2, 1);
+    host.send(second, GET);
+    assert_eq!(statuses(&host.received(second)), [503]);
+
+    host.engine.client_close(first).unwrap();
+    host.run();
+    host.assert_status(server, 1, 0);
+    host.send(second, GET);
+    let request = host.request();
+    host.respond(request, "served");
+}
+
+#[test]
+fn bodies_that_are_gathered_are_bounded_in_sum() {
+    let mut host = Host::new();
+    let server = host.server_with(|options| options.limits.gathered_bytes = 100_000);
+    let clients: Vec<_> = (0..3).map(|_| host.client(server)).collect();
+    for (&client, sent) in clients.iter().zip([40_000, 40_000, 30_000]) {
+        host.send(client, post("/whole", 60_000));
+        push(&mut host, client, sent);
+    }
+    let refused = host.received(clients[2]);
+    assert_eq!(statuses(&refused), [503]);
+    assert!(refused.contains("connection: close\r\n"));
+    for &client in &clients[..2] {
+        push(&mut host, client, 20_000);
+        let request = host.request();
+        host.respond(request, "served");
+        assert_eq!(statuses(&host.received(client)), [200]);
+    }
+    host.assert_status(server, 2, 0);
+}
+
+#[test]
 fn limits_without_end_are_no_limits() {
     let mut host = Host::new();
     let server = host.server_with(|options| {
         let limits = &mut options.limits;
         (limits.head_bytes, limits.target_bytes, limits.header_count) = (1024 * 1024, 65_534, 24_576);
         (limits.body_bytes, limits.connections, limits.requests) = (u64::MAX, usize::MAX, usize::MAX);
-        (limits.stream_bytes, limits.min_rate) = (usize::MAX, u32::MAX);
+        (limits.gathered_bytes, limits.stream_bytes, limits.min_rate) = (usize::MAX, usize::MAX, u32::MAX);
     });
     let client = host.client(server);
     host.send(client, "POST / HTTP/1.1\r\n");

@@ -182,7 +182,7 @@ fn a_route_for_whole_bodies_is_told_once_the_body_is_whole() {
     let client = host.sender(server, &post("/whole", 10));
     host.send(client, "hello");
     assert!(host.next_request().is_none());
-    host.assert_status(server, 1, 0);
+    host.assert_status(server, 1, 1);
     host.send(client, "world");
     let (request, _, body) = host.request_head();
     assert_eq!(body.unwrap(), "helloworld");

@@ -5,8 +5,10 @@
 
 mod support;
 
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
 use bytes::Bytes;
-use hostloop::{Cause, ErrorKind, Event, Handle, Interest, ResponseHead};
+use hostloop::{Cause, ErrorKind, Event, Events, Handle, Interest, ResponseHead};
 use support::{GET, Host, kind, post};
 
 #[test]
@@ -129,4 +131,51 @@ fn a_panic_becomes_an_error_of_its_turn_and_the_engine_goes_on() {
     host.respond(another, "still here");
     assert!(host.received(other).ends_with("still here"));
     host.assert_status(server, 1, 0);
+}
+
+thread_local! {
+    /// The host of the lent buffer below, and what a verb said that its drop called.
+    static LENDER: RefCell<(Option<Rc<Host>>, Option<usize>)> = const { RefCell::new((None, None)) };
+}
+
+/// A buffer whose drop calls verbs: the one piece of host code that a turn runs.
+struct Lent(Vec<u8>, Handle);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        LENDER.with_borrow_mut(|(host, requests)| {
+            let Some(host) = host else { return };
+            host.engine.timer_start(Duration::ZERO, Duration::ZERO, 77).unwrap();
+            *requests = Some(host.engine.http_status(self.1).unwrap().requests);
+        });
+    }
+}
+
+#[test]
+fn a_turn_runs_no_host_code_but_the_drop_of_a_lent_buffer_which_may_call_verbs() {
+    let mut host = Host::new();
+    let server = host.server();
+    let client = host.client(server);
+    host.send(client, GET);
+    let request = host.request();
+    let body = Bytes::from_owner(Lent(b"lent".to_vec(), server));
+    host.engine.respond(request, ResponseHead::default(), body).unwrap();
+    let host = Rc::new(host);
+    LENDER.set((Some(Rc::clone(&host)), None));
+    let mut events = Events::new();
+    host.engine.turn(&mut events).unwrap();
+    assert_eq!(LENDER.take().1, Some(0), "the buffer was not given back in the turn");
+    let host = Rc::into_inner(host).unwrap();
+    let mut events: Vec<_> = events.drain().collect();
+    let mut later = Events::new();
+    host.engine.turn(&mut later).unwrap();
+    events.extend(later.drain());
+    assert!(events.iter().any(|event| matches!(event, Event::Received { bytes, .. } if bytes.ends_with(b"lent"))));
+    assert!(events.iter().any(|event| matches!(event, Event::Timer { token: 77, .. })), "the verb did nothing");
 }

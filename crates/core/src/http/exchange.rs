@@ -22,6 +22,7 @@ use super::{
     body::Body,
     connection::Connection,
     reply::{ResponseHead, problem},
+    server::Server,
     service::{BROKEN_BODY, closing},
 };
 use crate::{
@@ -340,8 +341,10 @@ fn poll_data(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<std::
     }
 }
 
-/// A body that is gathered before the host hears of its request.
+/// A body that is gathered before the host hears of its request. It counts as a request under way, and its bytes count in the
+/// server's sum, until it is dropped.
 pub(crate) struct Gathering {
+    server: Rc<Server>,
     incoming: Incoming,
     first: Bytes,
     rest: BytesMut,
@@ -352,11 +355,14 @@ pub(crate) enum Gathered {
     Whole(Bytes),
     /// The client is gone, or its framing was refused.
     Broken,
+    /// The server gathers as much as it may already.
+    Overloaded,
 }
 
 impl Gathering {
-    pub(crate) fn new(incoming: Incoming) -> Self {
-        Self { incoming, first: Bytes::new(), rest: BytesMut::new() }
+    pub(crate) fn new(server: Rc<Server>, incoming: Incoming) -> Self {
+        server.request_started();
+        Self { server, incoming, first: Bytes::new(), rest: BytesMut::new() }
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Gathered> {
@@ -368,13 +374,19 @@ impl Gathering {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => return Poll::Ready(Gathered::Whole(self.take())),
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Gathered::Broken),
-                Poll::Ready(Some(Ok(bytes))) => self.push(bytes),
+                Poll::Ready(Some(Ok(bytes))) => {
+                    self.push(bytes);
+                    if self.server.gathers_too_much() {
+                        return Poll::Ready(Gathered::Overloaded);
+                    }
+                }
             }
         }
     }
 
     /// The first piece is kept as it came: most bodies are one piece.
     fn push(&mut self, bytes: Bytes) {
+        self.server.gather(bytes.len());
         if self.first.is_empty() && self.rest.is_empty() {
             self.first = bytes;
             return;
@@ -388,6 +400,18 @@ impl Gathering {
     }
 
     fn take(&mut self) -> Bytes {
+        self.server.ungather(self.len());
         if self.rest.is_empty() { std::mem::take(&mut self.first) } else { std::mem::take(&mut self.rest).freeze() }
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+}
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        self.server.ungather(self.len());
+        self.server.request_ended();
     }
 }

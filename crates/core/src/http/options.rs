@@ -19,8 +19,11 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Open connections. Beyond it the server stops accepting, and clients wait in the listener's queue. Default: 65,536.
     pub connections: usize,
-    /// Requests whose handler has not answered. Beyond it a request gets a 503. Default: 16,384.
+    /// Requests that are not answered, from their head on. Beyond it a request gets a 503. Default: 16,384.
     pub requests: usize,
+    /// Bytes of bodies that are on their way to handlers that take them whole, of all connections together. A request that goes
+    /// beyond it gets a 503. Default: 256 MiB.
+    pub gathered_bytes: usize,
     /// Bytes of a streamed response that wait to be sent. Beyond it a write is refused until there is room. Default: 256 KiB.
     pub stream_bytes: usize,
     /// Bytes a second that a client must send of a body, or take of a response, once its timeout is used up. Default: 240, as in
@@ -58,6 +61,7 @@ impl Default for Limits {
             body_bytes: 16 * 1024 * 1024,
             connections: 65_536,
             requests: 16_384,
+            gathered_bytes: 256 * 1024 * 1024,
             stream_bytes: 256 * 1024,
             min_rate: 240,
         }

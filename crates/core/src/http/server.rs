@@ -36,6 +36,7 @@ pub(crate) struct Server {
     pub(crate) listeners: RefCell<Vec<Rc<Listener>>>,
     connections: RefCell<Vec<Rc<Connection>>>,
     requests: Cell<usize>,
+    gathered: Cell<usize>,
     stage: Cell<Stage>,
     drain_deadline: Cell<u64>,
     drain_waker: RefCell<Option<Waker>>,
@@ -53,7 +54,7 @@ enum Stage {
 pub struct ServerStatus {
     /// Open connections.
     pub connections: usize,
-    /// Requests that a handler has and has not answered.
+    /// Requests that are not answered: a handler has them, or their whole body is awaited for it.
     pub requests: usize,
     /// Whether it is draining.
     pub is_draining: bool,
@@ -70,6 +71,7 @@ impl Server {
             listeners: RefCell::default(),
             connections: RefCell::default(),
             requests: Cell::new(0),
+            gathered: Cell::new(0),
             stage: Cell::new(Stage::Serving),
             drain_deadline: Cell::new(NEVER),
             drain_waker: RefCell::default(),
@@ -111,6 +113,20 @@ impl Server {
 
     pub(crate) fn request_ended(&self) {
         self.requests.set(self.requests.get() - 1);
+    }
+
+    /// Notes bytes of a body that is not whole.
+    pub(crate) fn gather(&self, bytes: usize) {
+        self.gathered.set(self.gathered.get() + bytes);
+    }
+
+    /// Notes that such bytes are the host's, or gone.
+    pub(crate) fn ungather(&self, bytes: usize) {
+        self.gathered.set(self.gathered.get() - bytes);
+    }
+
+    pub(crate) fn gathers_too_much(&self) -> bool {
+        self.gathered.get() > self.options.limits.gathered_bytes
     }
 
     /// Serves a connection until it ends.

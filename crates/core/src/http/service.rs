@@ -74,7 +74,7 @@ impl Service {
         if !route.options.whole_body {
             return self.dispatch(head, route, Some(incoming), None);
         }
-        let gathering = Gathering::new(incoming);
+        let gathering = Gathering::new(Rc::clone(&self.0.server), incoming);
         let mut reply =
             Reply { connection: Rc::clone(&self.0), state: State::Gathering(Box::new((head, route.clone(), gathering))) };
         // Says at once that the body is wanted, so that hyper reads on before it asks for the response.
@@ -141,21 +141,19 @@ impl Reply {
     fn gathered(&mut self, gathered: Gathered) {
         let body = match gathered {
             Gathered::Whole(body) => body,
-            Gathered::Broken => {
-                self.state = State::Answered(Some(Box::new(closing(problem(StatusCode::BAD_REQUEST, BROKEN_BODY)))));
-                return;
-            }
+            Gathered::Broken => return self.refuse(problem(StatusCode::BAD_REQUEST, BROKEN_BODY)),
+            Gathered::Overloaded => return self.refuse(overloaded()),
         };
-        if self.connection.server.is_overloaded() {
-            self.state = State::Answered(Some(Box::new(overloaded())));
-            return;
-        }
         if let State::Gathering(gathering) = std::mem::replace(&mut self.state, State::Answered(None)) {
             let (head, route, _) = *gathering;
             let exchange = self.connection.start_exchange(route.token, None);
             exchange.announce(head, Some(body));
             self.state = State::Awaiting(exchange);
         }
+    }
+
+    fn refuse(&mut self, response: Response<Body>) {
+        self.state = State::Answered(Some(Box::new(closing(response))));
     }
 }
 

@@ -28,7 +28,9 @@ class Limits:
     connections: int = 65_536
     """Open connections. Beyond it, clients wait in the listener's queue."""
     requests: int = 16_384
-    """Requests under way. Beyond it a request gets a 503."""
+    """Requests that are not answered, from their head on. Beyond it a request gets a 503."""
+    gathered_bytes: int = 256 * 1024 * 1024
+    """Bytes of bodies on their way to handlers that take them whole, of all connections together. Beyond it a request gets a 503."""
     stream_bytes: int = 256 * 1024
     """Bytes of one streamed response that wait to be sent, before its handler waits."""
     min_rate: int = 240
