@@ -76,6 +76,7 @@ mod error;
 mod event;
 mod handle;
 mod http;
+pub mod lifecycle;
 mod timer;
 
 pub use crate::{
