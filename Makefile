@@ -8,7 +8,7 @@ PYTHON_SOURCES := crates/bindings-python/python crates/bindings-python/tests exa
 
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test bench bench-timers check check-targets test-rust test-loom test-python fuzz setup clean
+.PHONY: demo test bench bench-timers check check-targets test-rust test-loom test-python fuzz dist setup clean
 
 demo: setup
 	$(BIN)/python examples/service/python/main.py
@@ -36,9 +36,17 @@ check: setup
 check-targets:
 	tools/check-targets x86_64-apple-darwin x86_64-unknown-freebsd
 
-# An hour of fuzzing of what parses. Needs a nightly toolchain and cargo-fuzz.
+# Fuzzing of what parses, for an hour or FUZZ_SECONDS. Needs a nightly toolchain.
 fuzz:
+	@cargo +nightly --version >/dev/null 2>&1 || { echo "fuzzing needs a nightly toolchain: rustup toolchain install nightly" >&2; exit 1; }
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "installing cargo-fuzz"; cargo install --quiet --locked cargo-fuzz; }
 	cd crates/core && cargo +nightly fuzz run http1 -- -max_total_time=$${FUZZ_SECONDS:-3600}
+
+# The source distribution and, built from it, a wheel; and that the former installs and serves somewhere else.
+dist: setup
+	rm -rf target/dist
+	$(BIN)/maturin build --release --sdist --quiet --out target/dist -m crates/bindings-python/Cargo.toml
+	tools/check-sdist $(BIN)/python target/dist/*.tar.gz
 
 test-rust: setup
 	cargo test --workspace

@@ -122,3 +122,64 @@ if __name__ == "__main__":""",
             assert "ignored its cancellation" in program.log
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_def_handler_that_never_returns_does_not_keep_the_program_alive(loop: str, tmp_path: Path) -> None:
+    source = programs.SERVICE.replace(
+        'if __name__ == "__main__":',
+        """
+import threading
+
+from hostloop import Timeouts
+from hostloop.http import server
+
+app.timeouts = Timeouts(drain=0.05)
+server.LAST_WORDS = 0.05
+
+@app.get("/stuck")
+def stuck() -> None:
+    Path(__file__).with_name("begun").touch()
+    threading.Event().wait()
+
+if __name__ == "__main__":""",
+    )
+
+    async def main() -> None:
+        with programs.serving(tmp_path, source, uvloop=loop == "uvloop") as program:
+            await program.answers()
+            async with wire.connected(program.address) as client:
+                await client.request("GET", "/stuck")
+                await programs.appears(tmp_path / "begun")
+                program.signal(signal.SIGTERM)
+                assert (await client.reply()).status == 503
+            assert await asyncio.to_thread(program.status) == 0
+            assert "<function stuck at" in program.log
+            assert "was abandoned in thread hostloop-handler_0" in program.log
+            assert "Traceback" not in program.log
+
+    asyncio.run(main())
+
+
+def test_a_closing_server_waits_for_a_def_handler_whose_client_has_left(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    app = App()
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    @app.get("/")
+    def handler() -> None:
+        begun.set()
+        may_end.wait(PATIENCE)
+        ended.set()
+
+    async def main() -> None:
+        async with app.listen(port=0) as server:
+            async with wire.connected(server.addresses[0]) as client:
+                await client.request("GET", "/")
+                await asyncio.to_thread(begun.wait, PATIENCE)
+            while server.status[1]:
+                await asyncio.sleep(0.01)
+            asyncio.get_running_loop().call_later(0.05, may_end.set)
+        assert ended.is_set()
+
+    run(main())
+    assert caplog.records == []

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
+import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import wire
 
-from hostloop import App
+from hostloop import App, HTTPError, Timeouts
 
 Run = Callable[..., Any]
 
 PATIENCE = 10
 
 current: contextvars.ContextVar[str] = contextvars.ContextVar("current", default="unset")
+
+
+@dataclass
+class Thing:
+    """A body that a test can watch."""
+
+    fails: bool
 
 
 def test_a_def_handler_runs_in_a_thread_of_its_own(run: Run) -> None:
@@ -140,6 +150,155 @@ def test_no_more_def_handlers_run_at_once_than_there_are_threads(run: Run) -> No
 
     run(main())
     assert most == 2
+
+
+def test_more_calls_than_threads_are_all_answered(run: Run) -> None:
+    app = App(threads=3)
+
+    @app.get("/{n}")
+    def handler(n: int) -> int:
+        return n
+
+    async def main() -> None:
+        async with app.test() as client:
+            responses = await asyncio.gather(*(client.get(f"/{n}") for n in range(100)))
+        assert [response.json() for response in responses] == list(range(100))
+
+    run(main())
+
+
+def test_one_call_after_the_other_needs_one_thread(run: Run) -> None:
+    app = App()
+
+    @app.get("/")
+    def handler() -> str:
+        return threading.current_thread().name
+
+    async def main() -> None:
+        async with app.test() as client:
+            assert {(await client.get("/")).text for _ in range(20)} == {"hostloop-handler_0"}
+
+    run(main())
+
+
+def test_a_call_that_is_cancelled_before_a_thread_is_free_never_runs(run: Run) -> None:
+    app = App(threads=1)
+    begun, may_end = threading.Event(), threading.Event()
+    ran = []
+
+    @app.get("/{name}")
+    def handler(name: str) -> str:
+        ran.append(name)
+        begun.set()
+        may_end.wait(PATIENCE)
+        return name
+
+    async def main() -> None:
+        async with app.listen(port=0) as server:
+            address = server.addresses[0]
+            first = asyncio.ensure_future(wire.get(address, "/first"))
+            await asyncio.to_thread(begun.wait, PATIENCE)
+            async with wire.connected(address) as leaving:
+                await leaving.request("GET", "/second")
+                while server.status[1] != 2:
+                    await asyncio.sleep(0.01)
+            while server.status[1] != 1:
+                await asyncio.sleep(0.01)
+            third = asyncio.ensure_future(wire.get(address, "/third"))
+            may_end.set()
+            assert [(await request).text for request in (first, third)] == ["first", "third"]
+
+    run(main())
+    assert ran == ["first", "third"]
+
+
+def test_a_stop_iteration_in_a_thread_is_an_error_like_any_other(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    app = App()
+
+    @app.get("/")
+    def handler() -> str:
+        return next(iter(()))
+
+    async def main() -> None:
+        async with app.test() as client:
+            assert (await client.get("/")).status == 500
+
+    run(main())
+    assert "raised StopIteration" in caplog.text
+
+
+def test_threads_end_with_their_server(run: Run) -> None:
+    app = App(threads=2)
+    started = set()
+
+    @app.get("/")
+    def handler() -> None:
+        started.add(threading.current_thread())
+
+    async def main() -> None:
+        async with app.test() as client:
+            await asyncio.gather(*(client.get("/") for _ in range(4)))
+
+    run(main())
+    for thread in started:
+        thread.join(PATIENCE)
+    assert not any(thread.is_alive() for thread in started)
+
+
+def test_a_call_may_end_after_the_loop_was_closed(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("hostloop.http.server.LAST_WORDS", 0.01)
+    app = App(timeouts=Timeouts(drain=0.01))
+    running, may_end = [], threading.Event()
+
+    @app.get("/")
+    def handler() -> None:
+        running.append(threading.current_thread())
+        may_end.wait(PATIENCE)
+
+    async def main() -> None:
+        async with app.listen(port=0) as server, wire.connected(server.addresses[0]) as connection:
+            await connection.request("GET", "/")
+            while not running:
+                await asyncio.sleep(0.01)
+
+    run(main())
+    may_end.set()
+    running[0].join(PATIENCE)
+    assert not running[0].is_alive()
+    assert "was abandoned in thread hostloop-handler_0" in caplog.text
+
+
+def test_a_waiting_thread_keeps_nothing_of_its_last_request(run: Run) -> None:
+    app = App()
+    kept: list[weakref.ref[Any]] = []
+
+    class Failure(Exception):
+        """What a handler raises."""
+
+    @app.post("/")
+    def handler(body: Thing) -> Thing:
+        kept.append(weakref.ref(body))
+        if body.fails:
+            failure = Failure()
+            kept.append(weakref.ref(failure))
+            raise HTTPError(400) from failure
+        return body
+
+    async def main() -> None:
+        async with app.test() as client:
+            for fails in (False, True):
+                await client.post("/", json={"fails": fails})
+            while any(ref() is not None for ref in kept):
+                await asyncio.sleep(0.01)
+
+    gc.disable()
+    try:
+        run(main())
+    finally:
+        gc.enable()
+    assert len(kept) == 3
 
 
 def test_a_generator_handler_steps_in_threads(run: Run) -> None:

@@ -30,7 +30,7 @@ class Limits:
     requests: int = 16_384
     """Requests that are not answered, from their head on. Beyond it a request gets a 503."""
     gathered_bytes: int = 256 * 1024 * 1024
-    """Bytes of bodies on their way to handlers that take them whole, of all connections together. Beyond it a request gets a 503."""
+    """Bytes of bodies on their way to handlers that take them whole, over all connections. Beyond it a request gets a 503."""
     stream_bytes: int = 256 * 1024
     """Bytes of one streamed response that wait to be sent, before its handler waits."""
     min_rate: int = 240

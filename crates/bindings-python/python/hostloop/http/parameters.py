@@ -164,4 +164,6 @@ def describe(handler: Callable[..., Any]) -> str:
 
 
 def show(annotation: Any) -> str:
-    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
+    # Python 3.10 takes `list[int]` for a type.
+    is_plain = isinstance(annotation, type) and typing.get_origin(annotation) is None
+    return annotation.__qualname__ if is_plain else str(annotation)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import functools
 import ipaddress
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._core import Host
 from ..errors import AddressError, ClosedError
 from .compile import Route, compile_route
 from .options import Limits, Timeouts
+from .threads import Threads
 
 __all__ = ["Server", "resolve"]
 
@@ -31,8 +29,7 @@ class Server:
 
     def __init__(self, routes: Iterable[Route], limits: Limits, timeouts: Timeouts, threads: int, access_log: bool) -> None:
         self._loop = asyncio.get_running_loop()
-        self._executor: ThreadPoolExecutor | None = None
-        self._threads = threads
+        self._threads = Threads(self._loop, threads)
         self._drained = self._loop.create_future()
         self._cancelled: set[asyncio.Task[Any]] = set()
         self._finishing: set[asyncio.Task[Any]] = set()
@@ -42,7 +39,7 @@ class Server:
         """Where it listens: `127.0.0.1:8000`, `[::1]:8000` or `unix:/run/app.sock`."""
         self._host = Host(self._loop, self, limits, timeouts, access_log)
         for route in routes:
-            compiled = compile_route(route, self._loop, self._run_in_thread)
+            compiled = compile_route(route, self._loop, self._threads.run)
             self._host.route(route.method, route.path, compiled, route.ignores_disconnect)
         self._host.attach()
 
@@ -87,6 +84,7 @@ class Server:
         """Ends what is left: closes connections and cancels handlers.
 
         Handlers whose client has left and that ignore it have 5 s to end before they are cancelled; then all have 5 s more.
+        What runs in a thread even then is abandoned: it ends with the process.
         """
         if self._closed:
             return
@@ -94,27 +92,28 @@ class Server:
         self._host.close()
         self._host.turn()
         self._host.detach()
-        if self._finishing:
-            await asyncio.wait(self._finishing, timeout=LAST_WORDS)
-            for task in list(self._finishing):
-                task.cancel()
-        if ending := self._cancelled | self._finishing:
-            _, stuck = await asyncio.wait(ending, timeout=LAST_WORDS)
-            for task in stuck:
-                log.error("handler of %s ignored its cancellation for %s s and was abandoned", task.get_name(), LAST_WORDS)
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+        try:
+            await self._last_words()
+        finally:
+            self._threads.close()
 
     def connect(self, token: int, receive: Callable[[bytes | None], None]) -> Any:
         """Opens a connection in memory. `receive` gets what the server writes, and None at the end."""
         self._receivers[token] = receive
         return self._host.connect(token)
 
-    def _run_in_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Awaitable[Any]:
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._threads, "hostloop-handler")
-        call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
-        return self._loop.run_in_executor(self._executor, call)
+    async def _last_words(self) -> None:
+        if self._finishing:
+            await asyncio.wait(self._finishing, timeout=LAST_WORDS)
+            for task in list(self._finishing):
+                task.cancel()
+        deadline = self._loop.time() + LAST_WORDS
+        if ending := self._cancelled | self._finishing:
+            _, stuck = await asyncio.wait(ending, timeout=LAST_WORDS)
+            for task in stuck:
+                log.error("handler of %s ignored its cancellation for %s s and was abandoned", task.get_name(), LAST_WORDS)
+        for call in await self._threads.finish(deadline - self._loop.time()):
+            log.error("%r did not return for %s s and was abandoned in thread %s", call.function, LAST_WORDS, call.thread)
 
     # What the host calls.
 
