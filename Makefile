@@ -8,7 +8,7 @@ PYTHON_SOURCES := crates/bindings-python/python crates/bindings-python/tests exa
 
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test bench bench-timers check check-targets test-rust test-loom test-python fuzz dist setup clean
+.PHONY: demo test bench bench-containers bench-lifecycle bench-timers check check-targets test-rust test-loom test-python fuzz dist setup clean
 
 demo: setup
 	$(BIN)/python examples/service/python/main.py
@@ -19,6 +19,12 @@ test: check test-rust test-loom test-python
 bench: setup bench-timers
 	@command -v wrk >/dev/null || { tools/install-packages wrk; }
 	$(BIN)/python benches/peers/run.py $(BENCH)
+
+bench-containers: setup
+	$(BIN)/python benches/containers/run.py
+
+bench-lifecycle:
+	cargo bench -p hostloop --bench lifecycle
 
 bench-timers: setup
 	cargo bench -p hostloop --bench timers
@@ -48,7 +54,9 @@ dist: setup
 	$(BIN)/maturin build --release --sdist --quiet --out target/dist -m crates/bindings-python/Cargo.toml
 	tools/check-sdist $(BIN)/python target/dist/*.tar.gz
 
+# The picture of a graph is looked at in a real browser.
 test-rust: setup
+	@command -v chromium >/dev/null || tools/install-packages chromium
 	cargo test --workspace
 
 # Every interleaving of what threads share.

@@ -8,7 +8,7 @@ use super::{
 /// Says what to do about a key that nothing provides for a node.
 pub(crate) fn fix(graph: &Graph, providers: &Providers, key: Key, asker: NodeId) -> String {
     let label = graph.key_label(key);
-    hidden(graph, providers, key)
+    hidden(graph, providers, key, asker)
         .or_else(|| named_otherwise(graph, providers, key))
         .or_else(|| conforming(graph, providers, key))
         .or_else(|| similar(graph, providers, key, asker))
@@ -20,8 +20,8 @@ fn written(graph: &Graph, node: NodeId) -> String {
     if node.source.is_empty() { format!("`{}`", node.label) } else { format!("`{}` ({})", node.label, node.source) }
 }
 
-fn hidden(graph: &Graph, providers: &Providers, key: Key) -> Option<String> {
-    let &node = providers.all(key).first()?;
+fn hidden(graph: &Graph, providers: &Providers, key: Key, asker: NodeId) -> Option<String> {
+    let &node = providers.all(key).iter().find(|&&node| node != asker)?;
     let module = &graph.modules[graph.node(node).module.0 as usize].name;
     Some(format!("{} provides it, but is private to module `{module}`; make it public, or ask from inside", written(graph, node)))
 }

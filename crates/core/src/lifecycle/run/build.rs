@@ -253,6 +253,16 @@ impl Run {
             Outcome::Cancelled => self.construct_failed(build, self.cancelled(work)),
             Outcome::Failed(error) | Outcome::Fatal(error) => self.construct_failed(build, self.failed(work, error)),
         }
+        self.one_less();
+    }
+
+    /// Something ended that the undoing of a start or of a reload may wait for.
+    fn one_less(&mut self) {
+        if self.has_failed {
+            self.check_undone();
+        }
+        self.discard_if_quiet();
+        self.old_one_built();
     }
 
     fn built(&mut self, build: usize, work: &Work, is_held: bool) {
@@ -321,13 +331,19 @@ impl Run {
         let instance = *instance;
         if is_held {
             let op = self.begin(Task::Finalize(usize::MAX), work.node, self.finalize_timeout(work.node));
+            self.tell(EventKind::Finalizing, Some(work.node), None, "");
             self.commands.push(Command::Finalize { op, node: work.node, instance, cause: CloseCause::Unwanted });
         } else {
             self.commands.push(Command::Forget { instances: vec![instance] });
         }
     }
 
-    pub(super) fn construct_failed(&mut self, build: usize, failure: Failure) {
+    pub(super) fn construct_abandoned(&mut self, build: usize, failure: Failure) {
+        self.construct_failed(build, failure);
+        self.one_less();
+    }
+
+    fn construct_failed(&mut self, build: usize, failure: Failure) {
         let Some(entry) = self.end_build(build) else { return };
         self.tell(EventKind::ConstructFailed, Some(entry.node), None, failure.message.clone());
         self.fail_waiters(entry, &failure);

@@ -12,8 +12,7 @@ use crate::lifecycle::run::command::CancelReason;
 impl Run {
     /// What an answer other than success means.
     pub(super) fn failed(&self, work: &Work, error: u64) -> Failure {
-        let took = seconds(self.now.saturating_sub(work.started));
-        let message = format!("{} failed after {took}", self.name(work));
+        let message = format!("{} failed{}", self.name(work), after(self.took(work)));
         Failure { node: work.node, cause: FailureCause::Error(error), message }
     }
 
@@ -22,7 +21,7 @@ impl Run {
         match work.stage {
             Stage::Cancelling(_) => self.late(work, false),
             Stage::Running => {
-                let message = format!("{} was cancelled", self.name(work));
+                let message = format!("{} was cancelled{}", self.name(work), after(self.took(work)));
                 Failure { node: work.node, cause: FailureCause::Cancelled, message }
             }
         }
@@ -30,19 +29,24 @@ impl Run {
 
     /// What took longer than it may, or was cancelled for another reason.
     pub(super) fn late(&self, work: &Work, is_abandoned: bool) -> Failure {
-        let took = seconds(self.now.saturating_sub(work.started));
-        let ignored = if is_abandoned { " and ignored its cancellation" } else { "" };
+        let name = self.name(work);
+        let ignored = if is_abandoned { ", and ignored its cancellation" } else { "" };
+        let until = work.cancelled_at.unwrap_or(self.now).saturating_sub(work.started);
         let (cause, message) = match work.stage {
             Stage::Cancelling(CancelReason::Timeout) => {
                 let finished = self.finished(work);
-                (FailureCause::TimedOut, format!("{} took longer than it may ({took}){ignored}{finished}", self.name(work)))
+                (FailureCause::TimedOut, format!("{name} did not end in {}{ignored}{finished}", seconds(until)))
             }
             Stage::Cancelling(CancelReason::Watchdog) => {
-                (FailureCause::Silent, format!("{} was silent for longer than its watchdog allows{ignored}", self.name(work)))
+                (FailureCause::Silent, format!("{name} was silent for longer than its watchdog allows{ignored}"))
             }
-            _ => (FailureCause::Cancelled, format!("{} was cancelled after {took}{ignored}", self.name(work))),
+            _ => (FailureCause::Cancelled, format!("{name} was cancelled{}{ignored}", after(until))),
         };
         Failure { node: work.node, cause, message }
+    }
+
+    fn took(&self, work: &Work) -> u64 {
+        self.now.saturating_sub(work.started)
     }
 
     /// What it is, called and written.
@@ -75,6 +79,11 @@ impl Run {
         let finished: Vec<_> = finished.collect();
         if finished.is_empty() { String::new() } else { format!("; finished: {}", finished.join(", ")) }
     }
+}
+
+/// How long something took, if that is worth telling.
+fn after(nanos: u64) -> String {
+    if nanos < 10_000_000 { String::new() } else { format!(" after {}", seconds(nanos)) }
 }
 
 /// A duration to be read.

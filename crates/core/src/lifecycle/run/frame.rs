@@ -72,6 +72,10 @@ impl FrameState {
         }
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.stage == FrameStage::Closed
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.stage == FrameStage::Open
     }
@@ -154,6 +158,13 @@ impl Run {
         self.frame_progress(frame);
     }
 
+    /// Closes every scope inside the application's.
+    pub(super) fn close_inner_frames(&mut self) {
+        for child in self.frames[0].children.clone() {
+            self.close_frame_at(child, CloseCause::Normal);
+        }
+    }
+
     pub(super) fn frame_index(&self, frame: Frame) -> Option<usize> {
         let index = frame.0 as u32 as usize;
         let state = self.frames.get(index)?;
@@ -205,6 +216,8 @@ impl Run {
         while let Some(exit) = self.frames[frame].exits.pop() {
             if exit.is_held {
                 self.frames[frame].finalizing = Some(exit);
+                // What was made of it lets go of it first.
+                self.forget(frame);
                 self.finalize(Task::Finalize(frame), exit, cause);
                 return;
             }
@@ -254,21 +267,27 @@ impl Run {
         }
     }
 
+    fn forget(&mut self, frame: usize) {
+        let instances = std::mem::take(&mut self.frames[frame].forget);
+        if !instances.is_empty() {
+            self.commands.push(Command::Forget { instances });
+        }
+    }
+
     fn frame_closed(&mut self, frame: usize) {
         let state = &mut self.frames[frame];
         let name = state.name(frame);
         state.stage = FrameStage::Closed;
         state.slots.clear();
-        let (forget, failures) = (std::mem::take(&mut state.forget), std::mem::take(&mut state.failures));
-        if !forget.is_empty() {
-            self.commands.push(Command::Forget { instances: forget });
-        }
+        let failures = std::mem::take(&mut state.failures);
+        self.forget(frame);
         match self.frames[frame].parent {
             Some(parent) => {
                 self.commands.push(Command::FrameClosed { frame: name, failures });
                 self.frames[parent].children.retain(|&child| child != frame);
                 self.frames[frame].generation += 1;
                 self.free_frames.push(frame);
+                self.frame_left(frame);
                 self.frame_progress(parent);
             }
             None => {

@@ -11,6 +11,7 @@
 
 mod build;
 mod command;
+mod condition;
 mod failure;
 mod frame;
 mod ops;
@@ -64,12 +65,12 @@ pub struct Options {
     pub step_timeout: Option<Duration>,
     /// For one stop of a hook or worker and for taking back one value, if it has no timeout of its own. Default: 5 s.
     pub stop_step_timeout: Option<Duration>,
-    /// For the whole stop, and for undoing a failed start. A fifth of it is kept for taking values back. Default: 28 s, so that it
-    /// ends before the 30 s that Kubernetes grants.
+    /// For the whole stop after the pre-stop delay, and for undoing a failed start. A fifth of it is kept for taking values back.
+    /// Default: 28 s, so that it ends before the 30 s that Kubernetes grants.
     pub stop_timeout: Option<Duration>,
     /// Between saying that the application is not ready and closing its listeners. Default: none.
     pub pre_stop_delay: Duration,
-    /// For requests that are under way when the stop begins. Default: 20 s.
+    /// For requests that are under way when the stop begins. Default: 15 s.
     pub drain_timeout: Option<Duration>,
     /// For the end of what was cancelled, before it is abandoned. Default: 1 s.
     pub grace: Duration,
@@ -92,7 +93,7 @@ impl Default for Options {
             stop_step_timeout: Some(Duration::from_secs(5)),
             stop_timeout: Some(Duration::from_secs(28)),
             pre_stop_delay: Duration::ZERO,
-            drain_timeout: Some(Duration::from_secs(20)),
+            drain_timeout: Some(Duration::from_secs(15)),
             grace: Duration::from_secs(1),
             cut_short: Duration::from_secs(1),
             retire_timeout: Some(Duration::from_secs(30)),
@@ -155,6 +156,16 @@ impl Stage {
     }
 }
 
+/// Which generation of values a hook is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Of a reload that is under way.
+    Next,
+    Current,
+    /// Of values that were replaced, or never used.
+    Old,
+}
+
 /// A hook as it is known to the run.
 #[derive(Clone, Debug)]
 pub(crate) struct Hook {
@@ -163,8 +174,7 @@ pub(crate) struct Hook {
     pub(crate) source: String,
     pub(crate) start_timeout: Option<Duration>,
     pub(crate) stop_timeout: Option<Duration>,
-    pub(crate) is_superseded: bool,
-    pub(crate) is_shadow: bool,
+    pub(crate) age: Age,
     pub(crate) args: Vec<Arg>,
     pub(crate) took: Option<u64>,
 }
@@ -211,6 +221,8 @@ pub struct Run {
     start_left: usize,
     next_invoke: usize,
     has_failed: bool,
+    /// The node whose failure undid the start or stopped the application.
+    failed_at: Option<NodeId>,
     failures: Vec<Failure>,
     code: i32,
     signals: u32,
@@ -257,6 +269,7 @@ impl Run {
             start_left: 0,
             next_invoke: 0,
             has_failed: false,
+            failed_at: None,
             failures: Vec::new(),
             code: 0,
             signals: 0,
@@ -333,7 +346,7 @@ impl Run {
             Task::Worker(worker) => self.worker_ended(worker, work, outcome),
             Task::Listen(item) => self.listening(item, work, outcome),
             Task::Drain(item) => self.drained(item, work, outcome),
-            Task::AwaitUsers(retirement) => self.users_left(retirement),
+            Task::AwaitUsers(retirement) => self.users_left(retirement, outcome),
             Task::Retire(retirement) => self.retired(retirement, work, outcome),
         }
     }
@@ -372,21 +385,21 @@ impl Run {
     fn abandoned(&mut self, work: &Work) {
         let failure = self.late(work, true);
         match work.task {
-            Task::Construct(build) => self.construct_failed(build, failure),
+            Task::Construct(build) => self.construct_abandoned(build, failure),
             Task::Finalize(frame) => self.finalize_failed(frame, failure),
             Task::StartHook(hook) => self.hook_start_failed(hook, failure, work),
             Task::StopHook(hook) => self.hook_stop_failed(hook, failure),
             Task::Worker(worker) => self.worker_abandoned(worker, work, failure),
             Task::Listen(item) => self.listen_failed(item, failure, work),
             Task::Drain(item) => self.drain_failed(item, failure),
-            Task::AwaitUsers(retirement) => self.users_left(retirement),
+            Task::AwaitUsers(retirement) => self.users_left(retirement, Outcome::Cancelled),
             Task::Retire(retirement) => self.retire_failed(retirement, &failure),
         }
     }
 
     fn cancel(&mut self, op: Op, reason: CancelReason) {
         let until = if self.is_overtime() { self.now + 1 } else { self.now.saturating_add(nanos(self.options.grace)) };
-        if self.ops.cancel(op, reason, until) {
+        if self.ops.cancel(op, reason, self.now, until) {
             self.commands.push(Command::Cancel { op, reason });
         }
     }
@@ -396,11 +409,11 @@ impl Run {
         // In overtime there is one turn for each.
         let whole = self.budget.map(|end| end.max(self.now + 1));
         let due = [own, whole].into_iter().flatten().min();
-        self.ops.begin(Work { task, node, started: self.now, stage: OpStage::Running, due, turn: self.polls })
+        self.ops.begin(Work { task, node, started: self.now, stage: OpStage::Running, due, cancelled_at: None, turn: self.polls })
     }
 
     fn is_overtime(&self) -> bool {
-        self.budget.is_some_and(|end| end <= self.now)
+        self.budget.is_some_and(|end| end < self.now)
     }
 
     fn look(&mut self, now: u64) {
@@ -459,8 +472,7 @@ impl Run {
             source,
             start_timeout,
             stop_timeout,
-            is_superseded: false,
-            is_shadow,
+            age: if is_shadow { Age::Next } else { Age::Current },
             args: Vec::new(),
             took: None,
         });

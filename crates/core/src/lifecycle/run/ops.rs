@@ -39,6 +39,7 @@ pub(crate) struct Work {
     pub(crate) started: u64,
     pub(crate) stage: Stage,
     pub(crate) due: Option<u64>,
+    pub(crate) cancelled_at: Option<u64>,
     /// How often the host had looked for commands when it began.
     pub(crate) turn: u64,
 }
@@ -67,7 +68,6 @@ pub(crate) struct Ops {
     slots: Vec<Slot>,
     free: Vec<u32>,
     alarms: BinaryHeap<Reverse<(u64, Alarm)>>,
-    running: usize,
 }
 
 impl Ops {
@@ -82,7 +82,6 @@ impl Ops {
             self.alarms.push(Reverse((due, Alarm::Op(op))));
         }
         slot.work = Some(work);
-        self.running += 1;
         op
     }
 
@@ -102,12 +101,13 @@ impl Ops {
     }
 
     /// Notes that it is being cancelled, and returns whether that is new.
-    pub(crate) fn cancel(&mut self, op: Op, reason: CancelReason, abandon_at: u64) -> bool {
+    pub(crate) fn cancel(&mut self, op: Op, reason: CancelReason, now: u64, abandon_at: u64) -> bool {
         if self.get(op).is_none_or(|work| work.stage != Stage::Running) {
             return false;
         }
         if let Some(work) = &mut self.slots[op.0 as u32 as usize].work {
             work.stage = Stage::Cancelling(reason);
+            work.cancelled_at = Some(now);
         }
         self.set_due(op, abandon_at);
         true
@@ -118,7 +118,6 @@ impl Ops {
         let slot = &mut self.slots[op.0 as u32 as usize];
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(op.0 as u32);
-        self.running -= 1;
         slot.work.take()
     }
 

@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use super::{
     super::graph::{NodeId, NodeKind},
     super::plan::Dep,
-    Run, Stage,
+    Age, Run, Stage,
     build::{Waiter, Wish},
     command::{Arg, CancelReason, CloseCause, Command, EventKind, Failure, FailureCause, HookId, Instance, Outcome},
     frame::{Exit, SlotState},
@@ -34,6 +34,7 @@ pub(super) struct Reload {
     invokes: VecDeque<NodeId>,
     hooks: VecDeque<HookId>,
     started: Vec<HookId>,
+    has_declared: bool,
     failure: Option<Failure>,
 }
 
@@ -42,6 +43,8 @@ enum Step {
     Building,
     Invoking,
     Hooks,
+    /// Somebody is making a value out of an old one.
+    Waiting,
 }
 
 /// What was replaced, or never used, on its way out.
@@ -50,8 +53,12 @@ pub(super) struct Retirement {
     hooks: Vec<HookId>,
     exits: Vec<Exit>,
     cause: CloseCause,
-    is_in_use: bool,
+    /// Users that the host counts, and workers that end to run again.
+    users: usize,
+    /// Scopes that were open, each one of the users.
+    frames: Vec<usize>,
     is_busy: bool,
+    stopping: Option<HookId>,
 }
 
 impl Run {
@@ -141,6 +148,7 @@ impl Run {
             invokes: invokes.into(),
             hooks: VecDeque::new(),
             started: Vec::new(),
+            has_declared: false,
             failure: None,
         });
         for node in remade {
@@ -200,13 +208,58 @@ impl Run {
                 }
                 None => self.begin_shadow_hooks(),
             },
-            Step::Hooks => {}
+            Step::Hooks | Step::Waiting => {}
+        }
+    }
+
+    /// What is made of old values meanwhile must have its new one too, or it would outlive what it is made of.
+    fn swap_unless_behind(&mut self) {
+        if self.is_old_one_building() {
+            if let Some(reload) = &mut self.reload {
+                reload.step = Step::Waiting;
+            }
+            return;
+        }
+        let late = self.made_meanwhile();
+        if late.is_empty() {
+            return self.swap();
+        }
+        if let Some(reload) = &mut self.reload {
+            (reload.step, reload.left) = (Step::Building, 1);
+        }
+        for node in late {
+            self.shadow_build(node);
+        }
+        self.shadow_progress();
+    }
+
+    fn is_old_one_building(&self) -> bool {
+        self.builds.iter().flatten().any(|build| build.frame == 0 && !build.is_shadow && self.is_affected(build.node))
+    }
+
+    fn made_meanwhile(&self) -> Vec<NodeId> {
+        let Some(reload) = &self.reload else { return Vec::new() };
+        let is_late = |node: &NodeId| {
+            let is_there = matches!(self.frames[0].slot_state(*node), Some(SlotState::Ready(_)));
+            is_there && reload.is_affected[node.index()] && !reload.slots.contains_key(node)
+        };
+        self.plan.order().iter().copied().filter(is_late).collect()
+    }
+
+    /// Something has been made, or has failed, that a swap may wait for.
+    pub(super) fn old_one_built(&mut self) {
+        if self.reload.as_ref().is_some_and(|reload| reload.step == Step::Waiting && reload.failure.is_none()) {
+            self.swap_unless_behind();
         }
     }
 
     fn begin_shadow_hooks(&mut self) {
-        self.declare_hooks(true);
-        let mut hooks: Vec<_> = (0..self.hooks.len()).filter(|&hook| self.hooks[hook].is_shadow).collect();
+        if self.reload.as_mut().is_some_and(|reload| !std::mem::replace(&mut reload.has_declared, true)) {
+            self.declare_hooks(true);
+        }
+        let started = self.reload.as_ref().map(|reload| reload.started.clone()).unwrap_or_default();
+        let is_next = |hook: &usize| self.hooks[*hook].age == Age::Next && !started.contains(&HookId(*hook as u32));
+        let mut hooks: Vec<_> = (0..self.hooks.len()).filter(is_next).collect();
         hooks.sort_by_key(|&hook| (self.plan.level(self.hooks[hook].node), hook));
         if let Some(reload) = &mut self.reload {
             reload.step = Step::Hooks;
@@ -221,7 +274,7 @@ impl Run {
             Some(hook) => {
                 self.start_hook(hook);
             }
-            None => self.swap(),
+            None => self.swap_unless_behind(),
         }
     }
 
@@ -249,11 +302,13 @@ impl Run {
         let mut hooks = Vec::new();
         for (index, hook) in self.hooks.iter_mut().enumerate() {
             let id = HookId(index as u32);
-            if hook.is_shadow {
-                hook.is_shadow = !started.contains(&id);
-            } else if is_affected[hook.node.index()] && !hook.is_superseded {
-                hook.is_superseded = true;
-                hooks.push(id);
+            match hook.age {
+                Age::Next if started.contains(&id) => hook.age = Age::Current,
+                Age::Current if is_affected[hook.node.index()] => {
+                    hook.age = Age::Old;
+                    hooks.push(id);
+                }
+                _ => {}
             }
         }
         self.reschedule();
@@ -261,28 +316,39 @@ impl Run {
         self.commands.push(Command::Swap { values });
         self.tell(EventKind::Swapped, None, None, "");
         self.commands.push(Command::Reloaded { generation, failure: None });
-        self.renew_workers(&is_affected);
-        self.begin_retirement(Retirement { hooks, exits: old, cause: CloseCause::Superseded, is_in_use: true, is_busy: false });
+        let frames: Vec<_> = (1..self.frames.len()).filter(|&frame| !self.frames[frame].is_closed()).collect();
+        let users = self.renew_workers(&is_affected) + frames.len() + 1;
+        self.begin_retirement(Retirement {
+            hooks,
+            exits: old,
+            cause: CloseCause::Superseded,
+            users,
+            frames,
+            is_busy: false,
+            stopping: None,
+        });
         self.reload_again();
     }
 
     /// All that is up stays up, among what took another's place.
     fn reschedule(&mut self) {
         self.schedule = Schedule::of(&self.plan, self.options.order, &self.hooks, &self.workers);
-        self.schedule.items.iter_mut().for_each(|item| item.state = ItemState::Up);
+        (0..self.schedule.items.len()).for_each(|item| self.schedule.set(item, ItemState::Up));
     }
 
-    fn renew_workers(&mut self, is_affected: &[bool]) {
+    /// Has workers that hold what was replaced run again, and returns how many must end first.
+    fn renew_workers(&mut self, is_affected: &[bool]) -> usize {
+        let retirement = self.retirements.len();
+        let mut ending = 0;
         for worker in 0..self.workers.len() {
-            if is_affected[self.workers[worker].node.index()] {
-                self.workers[worker].is_renewed = true;
-                match self.workers[worker].state {
-                    WorkerState::Running(_) => self.stop_worker(worker),
-                    WorkerState::Stopping(_) => {}
-                    _ => self.workers[worker].is_renewed = false,
-                }
+            let is_running = matches!(self.workers[worker].state, WorkerState::Running(_));
+            if is_running && is_affected[self.workers[worker].node.index()] {
+                self.workers[worker].renewed_for = Some(retirement);
+                self.stop_worker(worker);
+                ending += 1;
             }
         }
+        ending
     }
 
     fn reload_again(&mut self) {
@@ -301,7 +367,7 @@ impl Run {
         if reload.failure.is_none() {
             reload.failure = Some(failure);
             self.leave_builds(true, CancelReason::Sibling);
-            let is_shadow_hook = |task: Task| matches!(task, Task::StartHook(hook) if self.hooks[hook.0 as usize].is_shadow);
+            let is_shadow_hook = |task: Task| matches!(task, Task::StartHook(hook) if self.hooks[hook.0 as usize].age == Age::Next);
             let ops: Vec<_> =
                 self.ops.all().into_iter().filter(|&op| self.ops.get(op).is_some_and(|work| is_shadow_hook(work.task))).collect();
             for op in ops {
@@ -315,13 +381,13 @@ impl Run {
     pub(super) fn discard_if_quiet(&mut self) {
         let is_building = self.builds.iter().flatten().any(|build| build.is_shadow);
         let is_starting = self.ops.all().iter().any(|&op| {
-            matches!(self.ops.get(op).map(|work| work.task), Some(Task::StartHook(hook)) if self.hooks[hook.0 as usize].is_shadow)
+            matches!(self.ops.get(op).map(|work| work.task), Some(Task::StartHook(hook)) if self.hooks[hook.0 as usize].age == Age::Next)
         });
         if is_building || is_starting || self.reload.as_ref().is_none_or(|reload| reload.failure.is_none()) {
             return;
         }
         let Some(Reload { generation, built, started, failure, .. }) = self.reload.take() else { return };
-        self.hooks.iter_mut().filter(|hook| hook.is_shadow).for_each(|hook| (hook.is_shadow, hook.is_superseded) = (false, true));
+        self.hooks.iter_mut().filter(|hook| hook.age == Age::Next).for_each(|hook| hook.age = Age::Old);
         let detail = failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default();
         self.tell(EventKind::ReloadFailed, failure.as_ref().map(|failure| failure.node), None, detail);
         self.commands.push(Command::Reloaded { generation, failure });
@@ -329,8 +395,10 @@ impl Run {
             hooks: started,
             exits: built,
             cause: CloseCause::Unwanted,
-            is_in_use: false,
+            users: 0,
+            frames: Vec::new(),
             is_busy: false,
+            stopping: None,
         });
         self.reload_again();
     }
@@ -355,30 +423,53 @@ impl Run {
 
     fn begin_retirement(&mut self, retirement: Retirement) {
         let index = self.retirements.len();
-        let is_in_use = retirement.is_in_use;
+        let is_in_use = retirement.users > 0;
+        let node = retirement.exits.last().map_or(NodeId::new(0), |exit| exit.node);
         self.retirements.push(Some(retirement));
         if is_in_use {
-            let op = self.begin(Task::AwaitUsers(index), NodeId::new(0), self.options.retire_timeout);
+            let op = self.begin(Task::AwaitUsers(index), node, self.options.retire_timeout);
             self.commands.push(Command::AwaitUsers { op });
         } else {
             self.retirement_progress(index);
         }
     }
 
-    pub(super) fn users_left(&mut self, index: usize) {
+    /// One of those who use what was replaced has left.
+    pub(super) fn user_left(&mut self, index: usize) {
         if let Some(Some(retirement)) = self.retirements.get_mut(index) {
-            retirement.is_in_use = false;
+            retirement.users = retirement.users.saturating_sub(1);
         }
         self.retirement_progress(index);
     }
 
+    /// The host has no more users, or has waited for them long enough.
+    pub(super) fn users_left(&mut self, index: usize, outcome: Outcome) {
+        if let (Some(Some(retirement)), false) = (self.retirements.get_mut(index), outcome == Outcome::Done) {
+            retirement.users = 1;
+            retirement.frames.clear();
+        }
+        self.user_left(index);
+    }
+
+    /// A scope is closed that may have used what was replaced.
+    pub(super) fn frame_left(&mut self, frame: usize) {
+        for index in 0..self.retirements.len() {
+            let Some(Some(retirement)) = self.retirements.get_mut(index) else { continue };
+            let before = retirement.frames.len();
+            retirement.frames.retain(|&other| other != frame);
+            if retirement.frames.len() < before {
+                self.user_left(index);
+            }
+        }
+    }
+
     fn retirement_progress(&mut self, index: usize) {
         let Some(Some(retirement)) = self.retirements.get_mut(index) else { return };
-        if retirement.is_in_use || retirement.is_busy {
+        if retirement.users > 0 || retirement.is_busy {
             return;
         }
         if let Some(hook) = retirement.hooks.pop() {
-            retirement.is_busy = true;
+            (retirement.is_busy, retirement.stopping) = (true, Some(hook));
             return self.stop_hook(hook);
         }
         let cause = retirement.cause;
@@ -403,7 +494,7 @@ impl Run {
     /// A step of a retirement has ended, well or not.
     fn retirement_step(&mut self, index: usize) {
         if let Some(Some(retirement)) = self.retirements.get_mut(index) {
-            retirement.is_busy = false;
+            (retirement.is_busy, retirement.stopping) = (false, None);
         }
         self.retirement_progress(index);
     }
@@ -418,29 +509,24 @@ impl Run {
         self.retirement_step(index);
     }
 
-    pub(super) fn old_hook_stopped(&mut self) {
-        let busy = self.retirements.iter().position(|retirement| retirement.as_ref().is_some_and(|retirement| retirement.is_busy));
-        if let Some(index) = busy {
+    pub(super) fn old_hook_stopped(&mut self, hook: HookId) {
+        let is_its =
+            |retirement: &Option<Retirement>| retirement.as_ref().is_some_and(|retirement| retirement.stopping == Some(hook));
+        if let Some(index) = self.retirements.iter().position(is_its) {
             self.retirement_step(index);
         }
     }
 
     /// Has everything that was replaced go now, and returns whether all of it has.
     pub(super) fn finish_retirements(&mut self) -> bool {
-        for index in 0..self.retirements.len() {
-            if self
-                .retirements
-                .get(index)
-                .is_some_and(|retirement| retirement.as_ref().is_some_and(|retirement| retirement.is_in_use))
-            {
-                let is_awaited = |task: Task| task == Task::AwaitUsers(index);
-                let ops: Vec<_> =
-                    self.ops.all().into_iter().filter(|&op| self.ops.get(op).is_some_and(|work| is_awaited(work.task))).collect();
-                for op in ops {
-                    self.ops.end(op);
-                    self.commands.push(Command::Abandon { op });
-                }
-                self.users_left(index);
+        if !self.retirements.is_empty() {
+            self.close_inner_frames();
+        }
+        let is_awaited = |work: Option<&Work>| matches!(work, Some(Work { task: Task::AwaitUsers(_), .. }));
+        for op in self.ops.all().into_iter().filter(|&op| is_awaited(self.ops.get(op))).collect::<Vec<_>>() {
+            if let Some(Work { task: Task::AwaitUsers(index), .. }) = self.ops.end(op) {
+                self.commands.push(Command::Abandon { op });
+                self.user_left(index);
             }
         }
         self.retirements.is_empty() && self.reload.is_none()

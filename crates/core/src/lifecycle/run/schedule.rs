@@ -3,19 +3,19 @@
 //! Items are hooks, workers and listeners. In the order by levels, a barrier stands between one level and the next: an item with
 //! nothing to run. The stop walks the same edges backwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     super::{
         graph::{NodeId, NodeKind},
         plan::{Dep, Plan},
     },
-    Hook, Order,
+    Age, Hook, Order,
     command::{HookId, Op},
     supervise::Worker,
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum What {
     Hook(HookId),
     Worker(usize),
@@ -47,12 +47,16 @@ pub(super) struct Item {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Schedule {
     pub(super) items: Vec<Item>,
+    places: HashMap<What, usize>,
+    /// How many items are up, and how many are done.
+    up: usize,
+    done: usize,
 }
 
 impl Schedule {
     pub(super) fn of(plan: &Plan, order: Order, hooks: &[Hook], workers: &[Worker]) -> Self {
         let mut schedule = Self::default();
-        let live = hooks.iter().enumerate().filter(|(_, hook)| !hook.is_superseded);
+        let live = hooks.iter().enumerate().filter(|(_, hook)| hook.age == Age::Current);
         for (index, hook) in live {
             schedule.push(What::Hook(HookId(index as u32)), hook.node);
         }
@@ -70,6 +74,9 @@ impl Schedule {
     }
 
     fn push(&mut self, what: What, node: NodeId) -> usize {
+        if matches!(what, What::Hook(_) | What::Worker(_)) {
+            self.places.insert(what, self.items.len());
+        }
         self.items.push(Item { what, node, state: ItemState::Down, after: Vec::new(), before: Vec::new(), waits: 0 });
         self.items.len() - 1
     }
@@ -134,6 +141,18 @@ impl Schedule {
         }
     }
 
+    pub(super) fn set(&mut self, item: usize, state: ItemState) {
+        let old = std::mem::replace(&mut self.items[item].state, state);
+        for (count, of) in [(&mut self.up, ItemState::Up), (&mut self.done, ItemState::Done)] {
+            *count = *count + usize::from(state == of) - usize::from(old == of);
+        }
+    }
+
+    /// Returns whether every item is up, or every item is done.
+    pub(super) fn is_all(&self, state: ItemState) -> bool {
+        self.items.len() == if state == ItemState::Up { self.up } else { self.done }
+    }
+
     /// Prepares the start, and returns what waits for nothing.
     pub(super) fn begin_start(&mut self) -> Vec<usize> {
         self.items.iter_mut().for_each(|item| item.waits = item.after.len());
@@ -172,6 +191,6 @@ impl Schedule {
     }
 
     pub(super) fn find(&self, what: What) -> Option<usize> {
-        self.items.iter().position(|item| item.what == what)
+        self.places.get(&what).copied()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     super::graph::{NodeId, NodeKind},
-    AddedHook, Run, Stage,
+    AddedHook, Age, Run, Stage,
     build::{Waiter, Wish},
     command::{Arg, CancelReason, Command, EventKind, Failure, FailureCause, HookId, Op, Outcome},
     ops::{Stage as OpStage, Task, Work},
@@ -140,15 +140,15 @@ impl Run {
             What::Barrier => self.item_up(item),
             What::Hook(hook) => {
                 let op = self.start_hook(hook);
-                self.schedule.items[item].state = ItemState::Starting(Some(op));
+                self.schedule.set(item, ItemState::Starting(Some(op)));
             }
             What::Worker(worker) => {
-                self.schedule.items[item].state = ItemState::Starting(None);
+                self.schedule.set(item, ItemState::Starting(None));
                 self.run_worker(worker);
             }
             What::Listener => {
                 let op = self.begin(Task::Listen(item), node, self.construct_step(node));
-                self.schedule.items[item].state = ItemState::Starting(Some(op));
+                self.schedule.set(item, ItemState::Starting(Some(op)));
                 let args = self.args_of(node, false);
                 self.commands.push(Command::Listen { op, node, args });
             }
@@ -178,7 +178,7 @@ impl Run {
     }
 
     pub(super) fn item_up(&mut self, item: usize) {
-        self.schedule.items[item].state = ItemState::Up;
+        self.schedule.set(item, ItemState::Up);
         if self.stage != Stage::Starting {
             return;
         }
@@ -191,7 +191,7 @@ impl Run {
     }
 
     fn check_started(&mut self) {
-        let is_up = self.schedule.items.iter().all(|item| item.state == ItemState::Up);
+        let is_up = self.schedule.is_all(ItemState::Up);
         if self.stage == Stage::Starting && is_up && !self.has_failed {
             self.budget = None;
             self.set_phase_alarm(None);
@@ -208,10 +208,10 @@ impl Run {
                 let took = self.now.saturating_sub(work.started);
                 let entry = &mut self.hooks[hook.0 as usize];
                 entry.took = Some(took);
-                let (label, is_shadow) = (entry.label.clone(), entry.is_shadow);
+                let (label, age) = (entry.label.clone(), entry.age);
                 self.tell(EventKind::HookStarted, Some(work.node), Some(took), label);
                 match self.schedule.find(What::Hook(hook)) {
-                    Some(item) if !is_shadow => self.item_up(item),
+                    Some(item) if age == Age::Current => self.item_up(item),
                     _ => self.shadow_hook_started(hook),
                 }
             }
@@ -223,7 +223,7 @@ impl Run {
     pub(super) fn hook_start_failed(&mut self, hook: HookId, failure: Failure, work: &Work) {
         self.tell(EventKind::HookFailed, Some(failure.node), None, failure.message.clone());
         match self.schedule.find(What::Hook(hook)) {
-            Some(item) if !self.hooks[hook.0 as usize].is_shadow => self.item_failed(item, failure, work),
+            Some(item) if self.hooks[hook.0 as usize].age == Age::Current => self.item_failed(item, failure, work),
             _ => self.shadow_failed(failure),
         }
     }
@@ -244,9 +244,9 @@ impl Run {
     }
 
     pub(super) fn item_failed(&mut self, item: usize, failure: Failure, work: &Work) {
-        self.schedule.items[item].state = ItemState::Done;
+        self.schedule.set(item, ItemState::Done);
         // What was cancelled for another's sake is not a cause of its own.
-        if work.stage == OpStage::Cancelling(CancelReason::Sibling) {
+        if matches!(work.stage, OpStage::Cancelling(CancelReason::Sibling | CancelReason::Shutdown)) {
             self.check_undone();
         } else {
             self.start_failed(failure);
@@ -258,6 +258,7 @@ impl Run {
         if !self.has_failed {
             self.code = 1;
         }
+        self.failed_at = self.failed_at.or(Some(failure.node));
         self.failures.push(failure);
         self.undo(CancelReason::Sibling);
     }
@@ -272,7 +273,7 @@ impl Run {
             match self.schedule.items[index].state {
                 ItemState::Starting(Some(op)) => self.cancel(op, reason),
                 // A worker that has not said that it is ready is stopped with the others.
-                ItemState::Starting(None) => self.schedule.items[index].state = ItemState::Up,
+                ItemState::Starting(None) => self.schedule.set(index, ItemState::Up),
                 _ => {}
             }
         }
@@ -299,14 +300,13 @@ impl Run {
         match self.stage {
             Stage::Building | Stage::Invoking | Stage::Starting => {
                 let message = format!(
-                    "the start took longer than it may ({})",
+                    "the start did not end in {}",
                     super::failure::seconds(nanos(self.options.start_timeout.unwrap_or_default()))
                 );
                 let node = self.ops.all().first().and_then(|&op| self.ops.get(op)).map_or(NodeId::new(0), |work| work.node);
                 self.start_failed(Failure { node, cause: FailureCause::TimedOut, message });
             }
             Stage::PreStop => self.begin_stopping(),
-            Stage::Stopping | Stage::Closing => self.budget_spent(),
             _ => {}
         }
     }

@@ -1,13 +1,18 @@
 //! The stop: listeners drain, workers and hooks stop in the reverse of the start, values are taken back. Nothing that fails or
 //! hangs keeps the rest from its turn.
 
+use std::time::Duration;
+
 use super::{
-    Run, Stage,
+    Age, Run, Stage,
     command::{CancelReason, CloseCause, Command, EventKind, Failure, HookId, Outcome},
     ops::{Stage as OpStage, Task, Work},
     schedule::{ItemState, What},
 };
 use crate::timer::clock::nanos;
+
+/// How long a listener has after the end of its drain to send what was answered in its handlers' place, and to say so.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Run {
     /// Stops the application. Ends with [`Command::Stopped`], which carries the code of the first who asked.
@@ -59,7 +64,6 @@ impl Run {
         let end = self.now.saturating_add(nanos(self.options.cut_short));
         self.closing_budget = Some(self.closing_budget.map_or(end, |own| own.min(end)));
         self.budget = Some(self.budget.map_or(end, |own| own.min(end)));
-        self.set_phase_alarm(self.budget);
         self.hurry(CancelReason::Shutdown);
     }
 
@@ -69,34 +73,20 @@ impl Run {
             if self.ops.get(op).is_some_and(|work| work.stage == OpStage::Running) {
                 let until =
                     self.now.saturating_add(nanos(self.options.grace)).min(self.budget.unwrap_or(u64::MAX).max(self.now + 1));
-                if self.ops.cancel(op, reason, until) {
+                if self.ops.cancel(op, reason, self.now, until) {
                     self.commands.push(Command::Cancel { op, reason });
                 }
             }
         }
     }
 
-    /// The budget of a phase is spent: what is left has one turn each.
-    pub(super) fn budget_spent(&mut self) {
-        for op in self.ops.all() {
-            let Some(work) = self.ops.get(op).cloned() else { continue };
-            if work.stage == OpStage::Running {
-                let took = self.now.saturating_sub(work.started);
-                self.tell(EventKind::TimedOut, Some(work.node), Some(took), "");
-                let until = self.now.saturating_add(nanos(self.options.grace));
-                if self.ops.cancel(op, CancelReason::Timeout, until) {
-                    self.commands.push(Command::Cancel { op, reason: CancelReason::Timeout });
-                }
-            }
-        }
-    }
-
     pub(super) fn begin_stopping(&mut self) {
-        let whole = self.options.stop_timeout.map(nanos);
+        // What is cancelled at the very end still has its grace.
+        let whole = self.options.stop_timeout.map(|whole| nanos(whole).saturating_sub(nanos(self.options.grace)));
         self.closing_budget = whole.map(|whole| self.now.saturating_add(whole));
         self.budget = whole.map(|whole| self.now.saturating_add(whole - whole / 5));
         self.enter(Stage::Stopping);
-        self.set_phase_alarm(self.budget);
+        self.set_phase_alarm(None);
         let first = self.schedule.begin_stop();
         self.bring_down_all(first);
         self.check_down();
@@ -118,16 +108,14 @@ impl Run {
             What::Hook(hook) => self.stop_hook(hook),
             What::Worker(worker) => self.stop_worker(worker),
             What::Listener => {
-                let timeout = self.options.drain_timeout;
-                let op = self.begin(Task::Drain(item), node, timeout);
+                let op = self.begin(Task::Drain(item), node, self.options.drain_timeout.map(|timeout| timeout + LAST_WORDS));
                 let left = self.ops.get(op).and_then(|work| work.due).map(|due| due.saturating_sub(self.now));
-                // The host's own drain ends a little before its patience does.
-                let timeout = left.map(std::time::Duration::from_nanos);
+                let timeout = left.map(|left| Duration::from_nanos(left).saturating_sub(LAST_WORDS));
                 self.commands.push(Command::Drain { op, node, timeout });
             }
         }
         if self.schedule.items[item].state == ItemState::Up {
-            self.schedule.items[item].state = ItemState::Stopping(None);
+            self.schedule.set(item, ItemState::Stopping(None));
         }
     }
 
@@ -141,7 +129,7 @@ impl Run {
     }
 
     pub(super) fn item_down(&mut self, item: usize) {
-        self.schedule.items[item].state = ItemState::Done;
+        self.schedule.set(item, ItemState::Done);
         if self.stage == Stage::Stopping {
             let next = self.schedule.is_down(item);
             self.bring_down_all(next);
@@ -150,7 +138,7 @@ impl Run {
     }
 
     pub(super) fn check_down(&mut self) {
-        let is_down = self.schedule.items.iter().all(|item| item.state == ItemState::Done);
+        let is_down = self.schedule.is_all(ItemState::Done);
         if self.stage == Stage::Stopping && is_down && self.finish_retirements() {
             self.begin_closing();
         }
@@ -163,7 +151,6 @@ impl Run {
         }
         self.enter(Stage::Closing);
         self.budget = self.closing_budget;
-        self.set_phase_alarm(self.budget);
         self.close_frame_at(0, CloseCause::Normal);
     }
 
@@ -182,7 +169,7 @@ impl Run {
 
     pub(super) fn hook_stop_failed(&mut self, hook: HookId, failure: Failure) {
         self.tell(EventKind::HookFailed, Some(failure.node), None, failure.message.clone());
-        if !self.hooks[hook.0 as usize].is_superseded {
+        if self.hooks[hook.0 as usize].age == Age::Current {
             self.failures.push(failure);
         }
         self.hook_is_down(hook);
@@ -190,8 +177,8 @@ impl Run {
 
     fn hook_is_down(&mut self, hook: HookId) {
         match self.schedule.find(What::Hook(hook)) {
-            Some(item) if !self.hooks[hook.0 as usize].is_superseded => self.item_down(item),
-            _ => self.old_hook_stopped(),
+            Some(item) if self.hooks[hook.0 as usize].age == Age::Current => self.item_down(item),
+            _ => self.old_hook_stopped(hook),
         }
     }
 
@@ -217,6 +204,9 @@ impl Run {
         self.enter(Stage::Closed);
         self.tell(EventKind::Closed, None, None, "");
         let failures = std::mem::take(&mut self.failures);
+        if self.code == 0 && !failures.is_empty() {
+            self.code = 1;
+        }
         self.commands.push(Command::Stopped { code: self.code, failures });
     }
 }

@@ -33,8 +33,8 @@ pub(crate) struct Worker {
     waits: u32,
     since: u64,
     is_ready: bool,
-    /// It is to run again when it has stopped, with other values.
-    pub(super) is_renewed: bool,
+    /// It is to run again with other values when it has ended, and then no longer uses what retires.
+    pub(super) renewed_for: Option<usize>,
     pub(super) regrouped: Option<u64>,
     last_tick: u64,
     /// Makes alarms of earlier runs stale.
@@ -79,7 +79,7 @@ impl Worker {
             waits: 0,
             since: 0,
             is_ready: false,
-            is_renewed: false,
+            renewed_for: None,
             regrouped: None,
             last_tick: 0,
             serial: 0,
@@ -101,6 +101,7 @@ impl Run {
             started: self.now,
             stage: OpStage::Running,
             due: None,
+            cancelled_at: None,
             turn: self.polls,
         });
         let entry = &mut self.workers[worker];
@@ -277,7 +278,7 @@ impl Run {
         let failure = Failure { node, cause, message };
         if self.stage.is_starting() {
             if let Some(item) = self.schedule.find(What::Worker(worker)) {
-                self.schedule.items[item].state = ItemState::Done;
+                self.schedule.set(item, ItemState::Done);
             }
             return self.start_failed(failure);
         }
@@ -289,6 +290,7 @@ impl Run {
     }
 
     pub(super) fn stop_for(&mut self, failure: Failure) {
+        self.failed_at = self.failed_at.or(Some(failure.node));
         self.failures.push(failure);
         self.stop(self.now, 1);
     }
@@ -324,12 +326,19 @@ impl Run {
     fn worker_is_down(&mut self, worker: usize) {
         match self.schedule.find(What::Worker(worker)) {
             Some(item) if self.stage == Stage::Stopping => self.item_down(item),
-            _ if std::mem::take(&mut self.workers[worker].is_renewed) && self.stage == Stage::Running => {
-                self.renew(worker);
-                self.run_worker(worker);
-            }
-            _ => self.regroup_progress(),
+            _ => match self.workers[worker].renewed_for.take() {
+                Some(retirement) => self.renewed(worker, retirement),
+                None => self.regroup_progress(),
+            },
         }
+    }
+
+    fn renewed(&mut self, worker: usize, retirement: usize) {
+        if self.stage == Stage::Running {
+            self.renew(worker);
+            self.run_worker(worker);
+        }
+        self.user_left(retirement);
     }
 
     pub(super) fn worker_abandoned(&mut self, worker: usize, work: &Work, failure: Failure) {
