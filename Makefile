@@ -8,12 +8,12 @@ PYTHON_SOURCES := crates/bindings-python/python crates/bindings-python/tests exa
 
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test bench bench-containers bench-lifecycle bench-timers check check-targets test-rust test-loom test-python fuzz dist setup clean
+.PHONY: demo test bench bench-containers bench-lifecycle bench-timers check check-package check-targets test-rust test-loom test-python fuzz dist setup clean
 
 demo: setup
 	$(BIN)/python examples/service/python/main.py
 
-test: check test-rust test-loom test-python
+test: check test-rust check-package test-loom test-python
 
 # Side by side with other servers. Needs wrk; takes about 45 minutes. BENCH=--quick for a look.
 bench: setup bench-timers
@@ -21,7 +21,9 @@ bench: setup bench-timers
 	$(BIN)/python benches/peers/run.py $(BENCH)
 
 bench-containers: setup
+	@command -v wrk >/dev/null || { tools/install-packages wrk; }
 	$(BIN)/python benches/containers/run.py
+	$(BIN)/python benches/containers/handlers.py
 
 bench-lifecycle:
 	cargo bench -p hostloop --bench lifecycle
@@ -37,6 +39,10 @@ check: setup
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
 	$(BIN)/mypy --strict crates/bindings-python/python/hostloop
 	$(BIN)/python -m mypy.stubtest hostloop._core
+
+# That the crate can be packaged, and that the program of its README runs on the package, outside the workspace.
+check-package:
+	tools/check-package
 
 # That the core compiles where it is not run.
 check-targets:
@@ -61,7 +67,7 @@ test-rust: setup
 
 # Every interleaving of what threads share.
 test-loom:
-	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p hostloop --lib --release loom
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p hostloop --lib --release --no-default-features loom
 
 test-python: setup
 	$(BIN)/python -m pytest -q crates/bindings-python/tests

@@ -273,6 +273,15 @@ impl Engine {
         })
     }
 
+    /// Has every request that no route is for reported with this token, whatever its method and path, instead of a 404 or 405.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] if the server has a fallback.
+    pub fn http_fallback(&self, server: Handle, token: u64, options: RouteOptions) -> Result<()> {
+        self.with("http_fallback", &self.http.servers, server, |server| server.routes.borrow_mut().set_fallback(token, options))
+    }
+
     /// Binds a socket and starts to accept. With `reuse_port`, several processes share a TCP port. Final event: [`Event::Closed`].
     ///
     /// # Errors

@@ -19,6 +19,8 @@
 //! copies its input and never blocks; an [`Event`] is what [`Engine::turn`] reports. The host gives a token with what it starts, and
 //! the events carry it back. The engine holds ids and bytes; functions and objects stay on the host's side.
 //!
+#![cfg_attr(feature = "app", doc = "A service on Tokio is written with [`App`], which the module [`app`] tells about.")]
+//!
 //! # The promises
 //!
 //! - **G1** Every verb accepted leads to exactly one final event with its token; a verb refused leads to none.
@@ -71,6 +73,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod api;
+#[cfg(feature = "app")]
+pub mod app;
 mod engine;
 mod error;
 mod event;
@@ -87,4 +91,9 @@ pub use crate::{
     handle::{Handle, Kind},
     http::{Address, Limits, ResponseHead, RouteOptions, Routes, ServerOptions, ServerStatus, Timeouts},
     timer::{Clock, ManualClock, TimerId, Wheel},
+};
+#[cfg(feature = "app")]
+pub use crate::{
+    app::{App, Resource, Stop},
+    lifecycle::Restart,
 };

@@ -181,3 +181,82 @@ fn a_closed_engine_refuses_every_turn_and_verb() {
     assert_eq!(kind(host.engine.http_status(server)), ErrorKind::Closed);
     assert!(host.events().is_empty() && !host.engine.needs_turn());
 }
+
+// Requests that are answered before their body has come.
+
+#[test]
+fn a_body_that_comes_after_its_response_is_thrown_away_and_the_next_request_served() {
+    let mut host = Host::new();
+    let server = host.server();
+    let client = host.client(server);
+    for _ in 0..2 {
+        host.send(client, post("/", 200_000));
+        let request = host.request();
+        host.respond(request, "early");
+        let answer = host.received(client);
+        assert!(answer.ends_with("early") && !answer.contains("connection: close"), "{answer}");
+        host.send(client, "x".repeat(200_000));
+    }
+    host.send(client, post("/nowhere", 5));
+    assert!(host.received(client).starts_with("HTTP/1.1 404"));
+    host.send(client, String::from("hello") + GET);
+    let request = host.request();
+    host.respond(request, "next");
+    assert!(host.received(client).ends_with("next"));
+}
+
+#[test]
+fn a_body_that_is_too_long_to_be_thrown_away_ends_the_connection_which_says_so() {
+    let mut host = Host::new();
+    let server = host.server();
+    let client = host.client(server);
+    host.send(client, post("/", 300_000) + "start");
+    let request = host.request();
+    host.respond(request, "early");
+    let answer = host.received(client);
+    assert!(answer.contains("connection: close\r\n") && answer.ends_with("early"), "{answer}");
+    host.advance(SECOND * 2);
+    assert_eq!(host.closed(client), Some(Cause::Done));
+}
+
+#[test]
+fn a_client_that_waits_to_be_asked_for_its_body_is_told_that_the_connection_ends() {
+    let mut host = Host::new();
+    let server = host.server();
+    let client = host.client(server);
+    host.send(client, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    let request = host.request();
+    host.respond(request, "no");
+    let answer = host.received(client);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close\r\n"), "{answer}");
+}
+
+#[test]
+fn a_body_that_never_comes_after_its_response_is_waited_for_as_long_as_any_body() {
+    let mut host = Host::new();
+    let server = host.server_with(|options| options.timeouts.body = Some(SECOND * 10));
+    let client = host.client(server);
+    host.send(client, post("/", 5));
+    let request = host.request();
+    host.respond(request, "early");
+    host.advance(SECOND * 9);
+    assert_eq!(host.closed(client), None);
+    host.advance(SECOND * 3);
+    assert_eq!(host.closed(client), Some(Cause::Done));
+    assert!(host.received(client).matches("HTTP/1.1").count() == 1, "a request has one response");
+}
+
+#[test]
+fn a_body_that_is_malformed_after_its_response_ends_the_connection_without_a_second_response() {
+    let mut host = Host::new();
+    let server = host.server();
+    let client = host.client(server);
+    host.send(client, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let request = host.request();
+    host.respond(request, "early");
+    host.engine.client_send(client, b"nonsense\r\n").unwrap();
+    host.run();
+    host.advance(SECOND * 2);
+    assert!(host.closed(client).is_some());
+    assert!(host.received(client).matches("HTTP/1.1").count() == 1, "a request has one response");
+}

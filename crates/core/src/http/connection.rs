@@ -10,7 +10,7 @@ use std::{
     task::Waker,
 };
 
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, header::EXPECT};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -19,6 +19,7 @@ use super::{
     access::AccessLog,
     body::Body,
     exchange::Exchange,
+    leftover::Leftover,
     patience::Patience,
     reply::problem,
     server::Server,
@@ -54,6 +55,8 @@ pub(crate) struct Connection {
     /// The exchange whose handle is open. At most one: HTTP/1.1 answers in order.
     exchange: RefCell<Option<Rc<Exchange>>>,
     message: Message,
+    /// What is left of the body of a request that was answered before it had come.
+    leftover: Leftover,
     access: AccessLog,
     reading: Waiting,
     writing: Waiting,
@@ -74,6 +77,10 @@ struct Message {
     count: Cell<u64>,
     stage: Cell<Stage>,
     is_head: Cell<bool>,
+    /// The client sends the body when it is asked for it.
+    expects_continue: Cell<bool>,
+    /// The response is the last of its connection, and says so if it has not begun.
+    is_last: Cell<bool>,
     is_gathering: Cell<bool>,
     /// Bytes of its response that hyper holds.
     handed: Cell<usize>,
@@ -143,6 +150,7 @@ impl Connection {
             waker: RefCell::default(),
             exchange: RefCell::default(),
             message: Message::default(),
+            leftover: Leftover::default(),
             access: AccessLog::default(),
             reading: waiting(timeouts.body),
             writing: waiting(timeouts.write),
@@ -174,6 +182,8 @@ impl Connection {
         // Even one that is answered in the same step is a use of the connection.
         self.phase.set((Phase::Handling, self.now()));
         message.is_head.set(request.method() == Method::HEAD);
+        message.expects_continue.set(request.headers().contains_key(EXPECT));
+        message.is_last.set(false);
         self.reading.patience.reset();
         self.writing.patience.reset();
     }
@@ -185,6 +195,19 @@ impl Connection {
         self.exchange.replace(Some(Rc::clone(&exchange)));
         self.server.request_started();
         exchange
+    }
+
+    /// Takes what is left of a body, to throw it away. A client that was not asked for it may send it or not: such a connection is of no
+    /// use any more, and neither is one whose body is too long.
+    pub(crate) fn leave_body(&self, incoming: Incoming, was_read: bool) {
+        let is_certain = was_read || !self.message.expects_continue.get();
+        let is_kept = is_certain && !self.server.is_draining() && self.leftover.take(incoming);
+        self.message.is_last.set(!is_kept);
+    }
+
+    /// Returns whether the connection closes after this response.
+    pub(crate) fn is_last_response(&self) -> bool {
+        self.server.is_draining() || self.message.is_last.get()
     }
 
     pub(crate) fn set_gathering(&self, is_gathering: bool) {
@@ -319,8 +342,9 @@ impl Connection {
 
     /// When a client that is waited for must have sent or taken something.
     fn peer_deadline(&self, now: u64) -> u64 {
-        let is_wanted =
-            self.message.is_gathering.get() || self.exchange.borrow().as_ref().is_some_and(|exchange| exchange.is_reading());
+        let is_wanted = self.message.is_gathering.get()
+            || self.leftover.is_there()
+            || self.exchange.borrow().as_ref().is_some_and(|exchange| exchange.is_reading());
         let reading = self.reading.patience.wait(is_wanted && self.reading.is_blocked.get(), now);
         let writing = self.writing.patience.wait(self.writing.is_blocked.get(), now);
         reading.min(writing)

@@ -37,6 +37,7 @@ pub(crate) struct Exchange {
     http: Rc<Http>,
     connection: Rc<Connection>,
     incoming: RefCell<Option<Incoming>>,
+    was_read: Cell<bool>,
     /// The read that waits for the next bytes of the request's body.
     read: Cell<Option<u64>>,
     reply: RefCell<Reply>,
@@ -90,6 +91,7 @@ impl Exchange {
             http,
             connection,
             incoming: RefCell::new(incoming),
+            was_read: Cell::new(false),
             read: Cell::new(None),
             reply: RefCell::new(Reply::Awaited),
             is_open: Cell::new(true),
@@ -120,8 +122,17 @@ impl Exchange {
         }
         self.http.core.report(Event::Closed { handle: self.handle, token: self.token, cause });
         self.http.forget_request(self.handle);
+        self.leave_body();
         self.connection.exchange_closed();
         self.connection.server.request_ended();
+    }
+
+    /// Leaves what was not read of the body to the connection.
+    fn leave_body(&self) {
+        let incoming = self.incoming.take();
+        if let Some(incoming) = incoming {
+            self.connection.leave_body(incoming, self.was_read.get());
+        }
     }
 
     /// Ends the host's side with an answer of the engine's.
@@ -150,6 +161,7 @@ impl Exchange {
             return Err(Error::conflict("request_read", "a read of this body is under way; wait for its event"));
         }
         self.read.set(Some(token));
+        self.was_read.set(true);
         self.connection.wake();
         Ok(())
     }
@@ -326,7 +338,7 @@ fn cost(piece: &Bytes) -> usize {
 }
 
 /// The next bytes of a body, without its trailers.
-fn poll_data(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<std::result::Result<Bytes, hyper::Error>>> {
+pub(super) fn poll_data(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<std::result::Result<Bytes, hyper::Error>>> {
     loop {
         match Pin::new(&mut *incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {

@@ -8,6 +8,7 @@ mod body;
 mod client;
 mod connection;
 mod exchange;
+mod leftover;
 mod listen;
 mod options;
 mod patience;

@@ -15,6 +15,8 @@ const UNSAFE: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' '
 pub struct Routes {
     router: Router<usize>,
     paths: Vec<Path>,
+    /// What requests lead to that no path is for.
+    fallback: Option<Route>,
 }
 
 struct Path {
@@ -67,6 +69,15 @@ impl Routes {
         Ok(())
     }
 
+    /// Has every request that no route is for lead to this token.
+    pub(crate) fn set_fallback(&mut self, token: u64, options: RouteOptions) -> Result<()> {
+        if self.fallback.is_some() {
+            return Err(Error::conflict("http_fallback", "this server has a fallback; remove one of them"));
+        }
+        self.fallback = Some(Route { method: Method::GET, token, options });
+        Ok(())
+    }
+
     fn insert_path(&mut self, pattern: &str, wire: String) -> Result<usize> {
         let index = self.paths.len();
         self.router.insert(wire.clone(), index).map_err(|error| refused(pattern, &error))?;
@@ -75,6 +86,13 @@ impl Routes {
     }
 
     pub(crate) fn find(&self, method: &Method, path: &str) -> Lookup<'_> {
+        match (self.find_path(method, path), &self.fallback) {
+            (Lookup::NotFound | Lookup::MethodNotAllowed(_), Some(fallback)) => Lookup::Found(fallback, Vec::new()),
+            (found, _) => found,
+        }
+    }
+
+    fn find_path(&self, method: &Method, path: &str) -> Lookup<'_> {
         let Ok(found) = self.router.at(path) else { return Lookup::NotFound };
         let entry = &self.paths[*found.value];
         let route = entry.route(method).or_else(|| if *method == Method::HEAD { entry.route(&Method::GET) } else { None });
@@ -186,6 +204,16 @@ mod tests {
         assert_eq!(found(&routes, &Method::HEAD, "/x"), Some((1, vec![])));
         let Lookup::MethodNotAllowed(allow) = routes.find(&Method::PUT, "/x") else { panic!("PUT was found") };
         assert_eq!(allow, "GET, HEAD, POST");
+    }
+
+    #[test]
+    fn a_fallback_takes_what_no_route_is_for_and_nothing_else() {
+        let mut routes = routes(&[(Method::GET, "/x")]);
+        routes.set_fallback(9, RouteOptions::default()).unwrap();
+        assert_eq!(found(&routes, &Method::GET, "/x"), Some((0, vec![])));
+        assert_eq!(found(&routes, &Method::PUT, "/x"), Some((9, vec![])));
+        assert_eq!(found(&routes, &Method::OPTIONS, "*"), Some((9, vec![])));
+        assert!(routes.set_fallback(10, RouteOptions::default()).is_err());
     }
 
     #[test]

@@ -38,20 +38,22 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         connection.request_started(&request);
         let server = &connection.server;
         if request.headers().get(EXPECT).is_some_and(|expect| !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-            return self.answer(problem(StatusCode::EXPECTATION_FAILED, "only 100-continue can be expected"));
+            return self.turn_away(request, problem(StatusCode::EXPECTATION_FAILED, "only 100-continue can be expected"));
         }
         let routes = server.routes.borrow();
         let (route, params) = match routes.find(request.method(), request.uri().path()) {
             Lookup::Found(route, params) => (route.clone(), params),
-            Lookup::NotFound => return self.answer(problem(StatusCode::NOT_FOUND, "nothing is served at this path")),
+            Lookup::NotFound => {
+                return self.turn_away(request, problem(StatusCode::NOT_FOUND, "nothing is served at this path"));
+            }
             Lookup::MethodNotAllowed(allow) => {
                 let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this path is served for other methods");
                 response.headers_mut().insert(ALLOW, allow.clone());
-                return self.answer(response);
+                return self.turn_away(request, response);
             }
         };
         if server.is_overloaded() {
-            return self.answer(overloaded());
+            return self.turn_away(request, overloaded());
         }
         self.accept(request, &route, params)
     }
@@ -90,7 +92,12 @@ impl Service {
         Reply { connection: Rc::clone(&self.0), state: State::Awaiting(exchange) }
     }
 
-    fn answer(&self, response: Response<Body>) -> Reply {
+    /// Answers without the host, and without the body.
+    fn turn_away(&self, request: Request<Incoming>, response: Response<Body>) -> Reply {
+        let body = request.into_body();
+        if !body.is_end_stream() {
+            self.0.leave_body(body, false);
+        }
         Reply { connection: Rc::clone(&self.0), state: State::Answered(Some(Box::new(response))) }
     }
 }
@@ -163,7 +170,7 @@ impl Future for Reply {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(self.poll_response(cx));
         self.connection.response_started(&response);
-        Poll::Ready(Ok(if self.connection.server.is_draining() { closing(response) } else { response }))
+        Poll::Ready(Ok(if self.connection.is_last_response() { closing(response) } else { response }))
     }
 }
 

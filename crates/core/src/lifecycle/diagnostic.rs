@@ -111,7 +111,7 @@ impl fmt::Display for Diagnostic {
 }
 
 /// Every mistake of a graph.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WiringError {
     /// The mistakes, in the order of the nodes they are about.
     pub mistakes: Vec<Diagnostic>,
@@ -128,6 +128,13 @@ impl fmt::Display for WiringError {
                 many.iter().try_for_each(|mistake| write!(f, "\n\n{mistake}"))
             }
         }
+    }
+}
+
+/// Reads like its display: this is how `main` prints an error in Rust.
+impl fmt::Debug for WiringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

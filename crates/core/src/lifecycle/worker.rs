@@ -10,7 +10,7 @@ pub enum Restart {
     /// After a failure. A normal return is the end of its work.
     #[default]
     OnFailure,
-    /// After a failure and after a normal return.
+    /// After a failure, a normal return, and a cancellation by somebody else.
     Always,
 }
 

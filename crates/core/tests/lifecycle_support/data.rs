@@ -49,8 +49,6 @@ pub(crate) struct Act {
     pub(crate) ignores_cancel: bool,
     /// It takes this long to end when it is cancelled.
     pub(crate) unwinds: Duration,
-    /// It ends well, although it is cancelled.
-    pub(crate) swallows: bool,
     /// It asks for this node, and waits for it.
     pub(crate) asks: Option<String>,
     /// It adds a hook of this name.
@@ -72,7 +70,6 @@ impl Act {
             hangs: flag("hangs"),
             ignores_cancel: flag("ignores_cancel"),
             unwinds: seconds(&value["unwinds"]).unwrap_or_default(),
-            swallows: flag("swallows"),
             asks: text("asks"),
             hook: text("hook"),
             cancels: flag("cancels"),

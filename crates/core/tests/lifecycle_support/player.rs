@@ -153,7 +153,9 @@ impl<'c> Player<'c> {
 
     fn leave(&mut self) {
         self.users -= 1;
-        if let (0, Some(op)) = (self.users, self.awaiting.take()) {
+        if self.users == 0
+            && let Some(op) = self.awaiting.take()
+        {
             self.run.complete(self.now, op, Outcome::Done);
         }
     }
@@ -305,9 +307,9 @@ impl<'c> Player<'c> {
     fn settled(&mut self, ticket: Ticket, outcome: Result<Arg, Failure>) {
         if let Some(op) = self.asking.remove(&ticket) {
             if let Some(call) = self.calls.iter_mut().find(|call| call.op == op) {
-                call.due = Some(self.now + call.act.takes.as_nanos() as u64);
-                if outcome.is_err() {
-                    call.outcome = Outcome::Failed(1);
+                match outcome {
+                    Ok(_) => call.due = Some(self.now + call.act.takes.as_nanos() as u64),
+                    Err(_) => (call.due, call.outcome) = (Some(self.now), Outcome::Failed(1)),
                 }
             }
         } else if let Some(name) = self.tickets.remove(&ticket) {
@@ -341,24 +343,20 @@ impl<'c> Player<'c> {
     }
 
     fn stop_worker(&mut self, op: Op) {
-        if let Some(call) = self.calls.iter_mut().find(|call| call.op == op)
-            && !call.act.ignores_stop
-        {
-            call.due = Some(self.now + call.act.unwinds.as_nanos() as u64);
-            call.outcome = Outcome::Cancelled;
-        }
+        self.interrupt(op, |act| act.ignores_stop);
     }
 
     fn cancel(&mut self, op: Op) {
         self.asking.retain(|_, asking| *asking != op);
-        if let Some(call) = self.calls.iter_mut().find(|call| call.op == op)
-            && !call.act.ignores_cancel
-        {
-            call.due = Some(self.now + call.act.unwinds.as_nanos() as u64);
-            if !call.act.swallows {
-                call.outcome = Outcome::Cancelled;
-            }
-        }
+        self.interrupt(op, |act| act.ignores_cancel);
+    }
+
+    /// Has a call end soon, behind those that were interrupted before it.
+    fn interrupt(&mut self, op: Op, ignores: impl Fn(&Act) -> bool) {
+        let place = self.calls.iter().position(|call| call.op == op && !ignores(&call.act));
+        let Some(mut call) = place.map(|place| self.calls.remove(place)) else { return };
+        (call.due, call.outcome) = (Some(self.now + call.act.unwinds.as_nanos() as u64), Outcome::Cancelled);
+        self.calls.push(call);
     }
 }
 

@@ -110,11 +110,14 @@ impl Task {
         if let Poll::Ready(result) = hyper.as_mut().poll(cx) {
             return Poll::Ready(self.served(&result));
         }
+        connection.leftover.poll(cx);
         if connection.end.get() == End::Aborted {
             return Poll::Ready(State::Closed);
         }
         if let Some(refusal) = connection.refusal_due() {
-            return Poll::Ready(self.refuse(refusal));
+            // A request that was answered is not answered again for what is wrong with the rest of its body.
+            let is_answered = connection.leftover.is_there();
+            return Poll::Ready(if is_answered { State::Closed } else { self.refuse(refusal) });
         }
         let has_left = connection.has_ended.get() || connection.transport.is_reset();
         if has_left && connection.message.stage.get() != Stage::Idle {

@@ -206,8 +206,8 @@ impl Run {
         }
         let is_fatal = matches!(outcome, Outcome::Fatal(_));
         match (self.policy(worker).restart, failure, outcome) {
-            // Somebody else's cancellation is an end.
-            (_, None, Outcome::Cancelled) | (Restart::Never | Restart::OnFailure, None, _) => self.worker_completed(worker),
+            // Somebody else's cancellation is an end like any other.
+            (Restart::Never | Restart::OnFailure, None, _) => self.worker_completed(worker),
             (Restart::Always, None, _) => self.restart_worker(worker, took, None),
             (Restart::Never, failure, _) => self.worker_exhausted(worker, failure),
             (_, failure, _) if is_fatal => self.worker_exhausted(worker, failure),
