@@ -7,6 +7,7 @@ mod exchange;
 mod first_steps;
 mod head;
 mod host;
+mod lifecycle;
 mod options;
 mod pinned;
 mod routes;
@@ -22,6 +23,12 @@ mod _core {
         exchange::Exchange,
         head::{Head, parse_address, quote_path},
         host::Host,
+        lifecycle::{
+            graph::Graph,
+            plan::Plan,
+            run::{ManualClock, Run},
+            watch::Watcher,
+        },
         routes::Routes,
     };
 }

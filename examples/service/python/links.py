@@ -127,6 +127,10 @@ class Links:
         """Deletes a link; False if there is none."""
         return self._database.write("DELETE FROM links WHERE code = ?", code) > 0
 
+    def drop_expired(self) -> int:
+        """Deletes every link that has expired, and returns how many."""
+        return self._database.write("DELETE FROM links WHERE expires_at <= ?", _format(_now()))
+
 
 def _is_web_address(url: str) -> bool:
     if len(url) > URL_LENGTH or not re.fullmatch("[!-~]+", url):

@@ -21,10 +21,12 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     database: Path = Path("links.db")
+    sweep: float = 3600
+    """Seconds between two deletions of what has expired."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
-        """Reads HOST, PORT and DATABASE; each has a default.
+        """Reads HOST, PORT, DATABASE and SWEEP; each has a default.
 
         Raises `SettingsError` for the first value that cannot be used.
         """
@@ -32,6 +34,7 @@ class Settings:
             host=_host(env.get("HOST", cls.host)),
             port=_port(env.get("PORT", str(cls.port))),
             database=_database(env.get("DATABASE", str(cls.database))),
+            sweep=_sweep(env.get("SWEEP", str(cls.sweep))),
         )
 
     @property
@@ -60,3 +63,13 @@ def _database(value: str) -> Path:
     if not path.parent.is_dir():
         raise SettingsError("DATABASE", value, f"create the directory {path.parent} first")
     return path
+
+
+def _sweep(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < 1e9:
+        raise SettingsError("SWEEP", value, "set it to a number of seconds above 0, such as 3600")
+    return seconds

@@ -7,8 +7,22 @@ from contextvars import Context
 from typing import Any, Protocol, final, type_check_only
 
 from .http.options import Limits, Timeouts
+from .lifecycle.options import Lifetimes, Policy
 
-__all__ = ["Client", "Exchange", "Head", "Host", "Routes", "parse_address", "quote_path"]
+__all__ = [
+    "Client",
+    "Exchange",
+    "Graph",
+    "Head",
+    "Host",
+    "ManualClock",
+    "Plan",
+    "Routes",
+    "Run",
+    "Watcher",
+    "parse_address",
+    "quote_path",
+]
 
 @type_check_only
 class Hooks(Protocol):
@@ -170,6 +184,164 @@ class Head:
     def status(self) -> int: ...
     @property
     def headers(self) -> list[tuple[str, str]]: ...
+
+@final
+class Graph:
+    """Nodes and what each needs, before the check."""
+
+    def __new__(cls, scopes: Sequence[str]) -> Graph: ...
+    def key(self, label: str) -> int:
+        """Makes a key. The label is what texts call it."""
+
+    def named(self, base: int, name: str) -> int:
+        """Makes a key for values of another that have this name."""
+
+    def conforms(self, key: int, to: int) -> None:
+        """Notes that a value of one key could be given for another, for the texts of mistakes."""
+
+    def module(self, name: str, parent: int) -> int:
+        """Makes a module inside another; 0 is the root."""
+
+    def add(
+        self,
+        kind: str,
+        label: str,
+        source: str,
+        *,
+        provides: int | None = None,
+        scope: str = "inherited",
+        module: int = 0,
+        private: bool = False,
+        is_async: bool = False,
+        sync_only: bool = False,
+        overriding: bool = False,
+        built_in: bool = False,
+        needs: Sequence[tuple[str, int, bool, bool, tuple[int, bool] | None]] = ...,
+        after: Sequence[int] = ...,
+        start_timeout: float | None = None,
+        stop_timeout: float | None = None,
+        policy: Policy | None = None,
+    ) -> int:
+        """Adds a node, and returns its number. `scope` is a scope's name, `transient` or `inherited`. Times are seconds."""
+
+    def alias(self, key: int, target: int) -> int:
+        """Adds another key for what a node provides."""
+
+    def seal(self) -> Plan:
+        """Checks the graph, and makes the plan that runs. Raises WiringError with every mistake."""
+
+@final
+class Plan:
+    """A checked graph."""
+
+    def nodes(self) -> list[tuple[str, str, str, int, bool, bool, bool, bool, int, list[int | None]]]:
+        """Every node, by its number. Collections that were needed stand after those that were declared."""
+
+    def order(self) -> list[int]:
+        """The numbers of the nodes, each after what it needs."""
+
+    def warnings(self) -> list[tuple[str, str, list[tuple[str, str]], str, str]]:
+        """What is odd about the graph."""
+
+    def find(self, key: int) -> int:
+        """The node that a key gives to the root module. Raises NotProvidedError, which says what to do."""
+
+    def find_all(self, key: int) -> list[int]:
+        """All nodes of a key that the root module sees."""
+
+    def explain(self, format: str) -> str:
+        """The graph before it runs, as `json`, `dot`, `mermaid` or `html`."""
+
+@final
+class ManualClock:
+    """A clock for tests: it stands still until it is moved."""
+
+    def __new__(cls) -> ManualClock: ...
+    @property
+    def seconds(self) -> float:
+        """The seconds that it shows."""
+
+    def move_to(self, seconds: float) -> None:
+        """Moves it to this second, if that is later."""
+
+@final
+class Run:
+    """The machine that starts, watches and stops what a plan describes. It calls nothing: the container takes commands, does them,
+    and answers each."""
+
+    def __new__(cls, plan: Plan, lifetimes: Lifetimes, drain_timeout: float | None, clock: ManualClock | None = None) -> Run: ...
+    @property
+    def stage(self) -> str:
+        """What the run does now: `new`, `building`, ... `closed`."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the application takes requests."""
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether a worker has been given up."""
+
+    def start(self) -> None:
+        """Starts the application. Raises ConflictError if it was started before."""
+
+    def stop(self, code: int) -> None:
+        """Stops the application."""
+
+    def signal(self, number: int) -> None:
+        """Takes a signal: the first stops, the second cuts the stop short, the third ends the process."""
+
+    def poll(self) -> float | None:
+        """Acts on every deadline that has come, and returns the seconds until the next."""
+
+    def take_commands(self) -> list[tuple[Any, ...]]:
+        """What is to be done, in order: tuples of a name and its arguments."""
+
+    def take_events(self) -> list[tuple[float, str, int | None, float | None, str]]:
+        """What happened, in order."""
+
+    def complete(self, op: int, outcome: str, error: int = 0) -> bool:
+        """Answers a command with `done`, `held`, `failed`, `fatal` or `cancelled`, and returns whether it was still waited for."""
+
+    def request(self, node: int, requester: int | None = None) -> tuple[Any, Any, Any]:
+        """Asks for the value of a node of the application's scope, for a constructor or for somebody else.
+
+        Returns what it is, or the ticket that will be settled, or the failure; of the three, two are None.
+        """
+
+    def abandon(self, ticket: int) -> None:
+        """Gives up what was asked for."""
+
+    def add_hook(
+        self, op: int, label: str, source: str, start_timeout: float | None = None, stop_timeout: float | None = None
+    ) -> int:
+        """Adds a hook for the node that a command has constructed, and returns its number. Raises ConflictError after the start."""
+
+    def worker_ready(self, op: int) -> None:
+        """Notes that a worker is ready."""
+
+    def worker_tick(self, op: int) -> None:
+        """Notes that a worker is alive."""
+
+    def restart(self, node: int) -> None:
+        """Runs a worker that has ended. Raises ConflictError if it runs."""
+
+    def reload(self, nodes: Sequence[int]) -> int:
+        """Makes new values of these nodes and of all that holds them, and returns the number of the reload."""
+
+    def explain(self, format: str) -> str:
+        """The graph as it is now, as `json`, `dot`, `mermaid` or `html`."""
+
+@final
+class Watcher:
+    """Calls `changed(path)` for each file that changes in a folder, from a thread of its own, until it is closed."""
+
+    def __new__(cls, changed: Callable[[str], object]) -> Watcher: ...
+    def watch(self, folder: str, recursive: bool) -> None:
+        """Watches a folder, and with `recursive` the folders in it."""
+
+    def close(self) -> None:
+        """Ends the watching, and its thread."""
 
 def parse_address(text: str) -> str:
     """Reads an address as people write it, and writes it as it is shown."""

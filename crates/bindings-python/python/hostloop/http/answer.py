@@ -14,11 +14,39 @@ if TYPE_CHECKING:
     from .._core import Exchange
     from .compile import Route
 
-__all__ = ["answer", "fail", "forsake"]
+__all__ = ["answer", "fail", "forsake", "hold", "settle"]
 
 log = logging.getLogger("hostloop")
 
 RunInThread = Callable[..., Awaitable[Any]]
+
+
+class Encoded:
+    """JSON that was encoded as long as what it was made of was there."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+
+def settle(x: Exchange, result: Any, run_in_thread: RunInThread) -> tuple[Any, Any]:
+    """Does what must be done with a result while the scope of its request is open.
+
+    A stream is answered by the coroutine that is returned; anything else can be answered when the scope is closed.
+    """
+    if result is None or isinstance(result, (Response, str)):
+        return result, None
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return bytes(result), None
+    if isinstance(result, (StreamingResponse, AsyncIterator, Iterator)):
+        return result, answer(x, result, run_in_thread)
+    return Encoded(encode_json(result)), None
+
+
+async def hold(pending: Any, mark: object) -> None:
+    """Sends a stream, and keeps the values that it is made of from being taken back meanwhile."""
+    await pending
 
 
 def answer(x: Exchange, result: Any, run_in_thread: RunInThread) -> Any:
@@ -31,6 +59,8 @@ def answer(x: Exchange, result: Any, run_in_thread: RunInThread) -> Any:
         x.bytes(bytes(result))
     elif result is None:
         x.no_content()
+    elif isinstance(result, Encoded):
+        x.json(result.content)
     elif isinstance(result, StreamingResponse):
         return stream(x, result, run_in_thread)
     elif isinstance(result, (AsyncIterator, Iterator)):

@@ -58,8 +58,9 @@ class Timeouts:
     """For the client to take what is written; each byte earns time as in `body`. Then the connection is closed."""
     keep_alive: float | None = 75
     """For the next request on an open connection. Then it is closed."""
-    drain: float | None = 30
-    """From the start of a drain until handlers are cancelled and connections closed."""
+    drain: float | None = 15
+    """From the start of a drain until handlers are cancelled and connections closed. When the application stops, at most four
+    fifths of `Lifetimes.stop_timeout`: the rest is for workers, hooks and teardowns."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -1,6 +1,7 @@
 """Where each parameter of a handler comes from, decided when its route is added.
 
-In this order: a path parameter of that name; `Request`; a body (a structured type, or `bytes`); else a query parameter.
+In this order: a path parameter of that name; what the graph provides for that type; `Request`; a body (a structured type, or
+`bytes`); else a query parameter.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from uuid import UUID
 import msgspec
 
 from ..errors import InvalidError
+from ..lifecycle.keys import Wanted
+from .inject import Provided
 from .request import Request
 
 __all__ = ["Parameter", "describe", "parameters_of"]
 
 SCALARS = (str, int, float, bool, UUID, Decimal, datetime, date, time, timedelta, Enum)
 
-Source = Literal["path", "query", "body", "request"]
+Source = Literal["path", "graph", "request", "body", "query"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Parameter:
     is_keyword_only: bool = False
     is_list: bool = False
     """Of a query parameter: takes every value of its name."""
+    wanted: Wanted | None = None
+    """Of one that the graph meets: what it asks for."""
 
     @property
     def is_required(self) -> bool:
@@ -48,12 +53,12 @@ class Parameter:
         return self.default is inspect.Parameter.empty
 
 
-def parameters_of(handler: Callable[..., Any], path_names: tuple[str, ...], route: str) -> list[Parameter]:
+def parameters_of(handler: Callable[..., Any], path_names: tuple[str, ...], route: str, provided: Provided) -> list[Parameter]:
     """Reads a handler's signature. What no request can give is an error that names the parameter and the fix."""
     where = f"{route}: handler {describe(handler)}"
     hints = resolve_hints(handler, where)
     found = [
-        parameter_of(parameter, hints.get(parameter.name, parameter.annotation), path_names, where)
+        parameter_of(parameter, hints.get(parameter.name, parameter.annotation), path_names, where, provided)
         for parameter in inspect.signature(handler).parameters.values()
     ]
     bodies = [parameter.name for parameter in found if parameter.source == "body"]
@@ -77,7 +82,9 @@ def resolve_hints(handler: Callable[..., Any], where: str) -> dict[str, Any]:
         ) from error
 
 
-def parameter_of(parameter: inspect.Parameter, annotation: Any, path_names: tuple[str, ...], where: str) -> Parameter:
+def parameter_of(
+    parameter: inspect.Parameter, annotation: Any, path_names: tuple[str, ...], where: str, provided: Provided
+) -> Parameter:
     name, default = parameter.name, parameter.default
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         raise InvalidError(f"{where} takes *{name}, which no request can fill; name each parameter")
@@ -91,6 +98,8 @@ def parameter_of(parameter: inspect.Parameter, annotation: Any, path_names: tupl
         return Parameter(name, "path", annotation, index=path_names.index(name), is_keyword_only=keyword_only)
     if annotation is inspect.Parameter.empty:
         raise InvalidError(f"{where} has the parameter {name}, which is not in the path and has no annotation; annotate it")
+    if (wanted := provided.wanted(annotation)) is not None:
+        return from_graph(name, annotation, default, keyword_only, wanted)
     if annotation is Request:
         return Parameter(name, "request", annotation, is_keyword_only=keyword_only)
     if is_body(annotation):
@@ -98,10 +107,21 @@ def parameter_of(parameter: inspect.Parameter, annotation: Any, path_names: tupl
     is_list = is_scalar_list(without_none(annotation))
     if is_list or is_scalar(annotation):
         return Parameter(name, "query", annotation, default, is_keyword_only=keyword_only, is_list=is_list)
+    if provided.has_declarations and (wanted := provided.read(annotation)) is not None:
+        # The check of the whole graph says what comes close.
+        return from_graph(name, annotation, default, keyword_only, wanted)
     raise InvalidError(
         f"{where} has the parameter {name}: {show(annotation)}, which no request can give; "
-        "use a path or query value (str, int, ...), a body (dataclass, TypedDict, msgspec.Struct, pydantic model, bytes) or Request"
+        "use a path or query value (str, int, ...), a body (dataclass, TypedDict, msgspec.Struct, pydantic model, bytes) or "
+        "Request, or provide it: App(provide(...))"
     )
+
+
+def from_graph(name: str, annotation: Any, default: Any, keyword_only: bool, wanted: Wanted) -> Parameter:
+    """A parameter that the graph meets, or its default does."""
+    if default is not inspect.Parameter.empty:
+        wanted = dataclasses.replace(wanted, is_optional=True)
+    return Parameter(name, "graph", annotation, default, is_keyword_only=keyword_only, wanted=wanted)
 
 
 def is_scalar(annotation: Any) -> bool:

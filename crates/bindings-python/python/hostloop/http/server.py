@@ -12,6 +12,7 @@ from typing import Any
 from .._core import Host
 from ..errors import AddressError, ClosedError
 from .compile import Route, compile_route
+from .inject import Injection
 from .options import Limits, Timeouts
 from .threads import Threads
 
@@ -27,7 +28,14 @@ LAST_WORDS = 5.0
 class Server:
     """Serves routes in the running event loop, until it is drained."""
 
-    def __init__(self, routes: Iterable[Route], limits: Limits, timeouts: Timeouts, threads: int, access_log: bool) -> None:
+    def __init__(
+        self,
+        routes: Iterable[tuple[Route, Injection | None]],
+        limits: Limits,
+        timeouts: Timeouts,
+        threads: int,
+        access_log: bool,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._threads = Threads(self._loop, threads)
         self._drained = self._loop.create_future()
@@ -38,8 +46,10 @@ class Server:
         self.addresses: list[str] = []
         """Where it listens: `127.0.0.1:8000`, `[::1]:8000` or `unix:/run/app.sock`."""
         self._host = Host(self._loop, self, limits, timeouts, access_log)
-        for route in routes:
-            compiled = compile_route(route, self._loop, self._threads.run)
+        self._compiled = []
+        for route, injection in routes:
+            compiled = compile_route(route, self._loop, self._threads.run, injection)
+            self._compiled.append(compiled)
             self._host.route(route.method, route.path, compiled, route.ignores_disconnect)
         self._host.attach()
 
@@ -96,6 +106,11 @@ class Server:
             await self._last_words()
         finally:
             self._threads.close()
+
+    def swap(self) -> None:
+        """Gives requests from now on the values that are current; those under way keep theirs."""
+        for compiled in self._compiled:
+            compiled.swap()
 
     def connect(self, token: int, receive: Callable[[bytes | None], None]) -> Any:
         """Opens a connection in memory. `receive` gets what the server writes, and None at the end."""

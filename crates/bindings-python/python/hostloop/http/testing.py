@@ -161,12 +161,22 @@ class TestClient:
 
     def __enter__(self) -> SyncTestClient:
         self._loop = asyncio.new_event_loop()
-        return SyncTestClient(self._loop, self._loop.run_until_complete(self.__aenter__()))
+        try:
+            return SyncTestClient(self._loop, self._loop.run_until_complete(self.__aenter__()))
+        except BaseException:
+            self._close_loop()
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._loop is not None
         try:
             self._loop.run_until_complete(self.__aexit__(kind, error, trace))
+        finally:
+            self._close_loop()
+
+    def _close_loop(self) -> None:
+        assert self._loop is not None
+        try:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:

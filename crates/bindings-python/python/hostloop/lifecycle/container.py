@@ -1,0 +1,220 @@
+"""The container: one life of an application, in one loop.
+
+The native run decides what is done when; it calls nothing and knows numbers alone. The container does it, with the functions and
+objects that the numbers stand for: `driver.py` takes commands and answers them, `values.py` makes values and takes them back,
+`activities.py` runs hooks, workers and the listener. Here is what goes beyond one command: the start, the stop and the reload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .._core import ManualClock
+from ..errors import StoppedError
+from .activities import Activities, Listener
+from .building import UNSET
+from .events import Event, log
+from .failures import as_one
+from .generation import Generation
+from .options import Lifetimes
+from .wiring import Wiring
+
+if TYPE_CHECKING:
+    from .scope import Scope
+
+__all__ = ["Container"]
+
+
+class Container(Activities):
+    """One life of an application, in one loop."""
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        lifetimes: Lifetimes,
+        drain_timeout: float | None,
+        listener: Listener,
+        *,
+        clock: ManualClock | None = None,
+        observe: Callable[[Event], None] | None = None,
+    ) -> None:
+        super().__init__(listener, wiring, lifetimes, drain_timeout, clock, observe)
+        self.code = 0
+        """What `stop` was given, or 1 if something failed."""
+        self.signals = 0
+        self._up: asyncio.Future[None] = self.loop.create_future()
+        self._down: asyncio.Future[BaseException | None] = self.loop.create_future()
+        # Scopes.
+        self.scopes: set[Scope] = set()
+        """Those that are open, and inside no other."""
+        self.is_closing = False
+        self.blank = [UNSET] * len(wiring.places)
+        """The values of a scope in which nothing was made."""
+        self.waits = any(node.is_async and not node.lives_with_app for node in wiring.nodes)
+        """Whether anything in a scope takes waiting."""
+        # Reloads.
+        self.generation = Generation(self)
+        self.tables = self.generation.tables
+        """What gives values in the scopes that are entered from now on."""
+        self._leaving: object | None = None
+        """The mark of the generation that was just replaced."""
+        self._retiring: dict[int, weakref.ref[Any]] = {}
+        self._reloads: dict[int, list[asyncio.Future[None]]] = {}
+
+    # The start and the stop.
+
+    async def start(self) -> None:
+        """Builds and starts everything. What fails undoes all of it, and is raised."""
+        self.run.start()
+        self.wake()
+        try:
+            await self.up()
+        except asyncio.CancelledError:
+            self.stop()
+            await self.down()
+            raise
+        if self._down.done():
+            error = self._down.result()
+            raise StoppedError(self.exit_code) if error is None else error
+
+    async def up(self) -> None:
+        """Waits until everything has started, or has been undone."""
+        await asyncio.shield(self._up)
+
+    @property
+    def exit_code(self) -> int:
+        """What the process should end with: the code of `stop`. A signal is the ordinary way to end."""
+        return 0 if self.signals else self.code
+
+    @property
+    def is_over(self) -> bool:
+        """Whether everything has ended."""
+        return self._down.done()
+
+    def signal(self, number: int) -> None:
+        """Takes a signal: the first stops, the second cuts the stop short, the third ends the process."""
+        self.signals += 1
+        self.run.signal(number)
+        self.wake()
+
+    def cut_short(self) -> None:
+        """Stops, and has what is left end soon."""
+        while self.signals < 2:
+            self.signal(2)
+
+    async def wait(self) -> BaseException | None:
+        """Waits until everything has ended, and returns what failed."""
+        return await asyncio.shield(self._down)
+
+    async def down(self) -> BaseException | None:
+        """Waits until everything has ended, and returns what failed. Who is cancelled meanwhile waits on, but not for long."""
+        cancelled: asyncio.CancelledError | None = None
+        while not self._down.done():
+            try:
+                await self.wait()
+            except asyncio.CancelledError as error:
+                cancelled = error
+                self.cut_short()
+        if cancelled is not None:
+            raise cancelled
+        return self._down.result()
+
+    def _started(self) -> None:
+        self._up.set_result(None)
+
+    def _stopped(self, code: int, failures: list[Any]) -> None:
+        self.code = code
+        self.is_closing = True
+        self._cancel_timer()
+        errors = self.errors.all_of(failures)
+        if self.fatal is not None and self.fatal not in errors:
+            errors.append(self.fatal)
+        word = "stop" if self._up.done() else "start"
+        self._down.set_result(as_one(errors, f"the application did not {word} well"))
+        if not self._up.done():
+            self._up.set_result(None)
+
+    # Scopes that are still open when values are taken back.
+
+    def _happened(self, event: Event) -> None:
+        if event[1] == "phase" and event[4] == "closing":
+            self.is_closing = True
+            if self.scopes:
+                self._is_held_up = True
+                self._context.copy().run(self.loop.create_task, self._close_scopes(), name="hostloop close scopes")
+
+    async def _close_scopes(self) -> None:
+        """Closes what was made in scopes, before anything that it was made of."""
+        closing = [asyncio.ensure_future(scope.close()) for scope in self.scopes]
+        await asyncio.wait(closing, timeout=self.lifetimes.stop_step_timeout)
+        for close in closing:
+            if not close.done():
+                log.error("a scope did not close in %s s and was abandoned", self.lifetimes.stop_step_timeout)
+            elif not close.cancelled() and close.exception() is not None:
+                log.error("a scope that was still open did not close well", exc_info=close.exception())
+        self._is_held_up = False
+        self.wake()
+
+    # Reloads.
+
+    @property
+    def is_reloading(self) -> bool:
+        """Whether values of another generation are being made."""
+        return bool(self._reloads)
+
+    async def reload(self, nodes: list[int]) -> None:
+        """Makes new values of nodes and of all that holds them, and swaps them in. What fails is raised, and nothing is swapped."""
+        generation = self.run.reload(nodes)
+        self.known.clear()
+        future = self.loop.create_future()
+        self._reloads.setdefault(generation, []).append(future)
+        self.wake()
+        await future
+
+    def _reloaded(self, generation: int, failure: Any) -> None:
+        error = self.errors.of(failure) if failure is not None else None
+        for number in [number for number in self._reloads if number <= generation]:
+            for future in self._reloads.pop(number):
+                if future.done():
+                    continue
+                if error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(error)
+
+    def _swap(self, values: list[tuple[int, int]]) -> None:
+        self.generation.mark.keep(self.current())
+        self._current.update(values)
+        self.known.clear()
+        self._leaving = self.generation.mark
+        self.generation = Generation(self)
+        self.tables = self.generation.tables
+        self.listener.swap()
+
+    def _await_users(self, op: int) -> None:
+        """Answers when the last who uses the generation that was replaced has left: when its mark is gone."""
+        mark, self._leaving = self._leaving, None
+        if mark is not None:
+            self._retiring[op] = weakref.ref(mark, partial(self._users_left, op))
+
+    def _users_left(self, op: int, _: Any) -> None:
+        # This may be any thread, in the middle of anything.
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._retired, op)
+
+    def _retired(self, op: int) -> None:
+        if self._retiring.pop(op, None) is not None:
+            self.complete(op, "done")
+
+    def _abandon(self, op: int) -> None:
+        self._retiring.pop(op, None)
+        super()._abandon(op)
+
+    def hurry(self) -> None:
+        """Has requests that are under way ended when it stops, instead of waiting for them."""
+        self.listener.hurry()
