@@ -676,6 +676,17 @@ def test_an_inline_handler_that_would_need_a_scope_to_ask_is_refused() -> None:
         app.check()
 
 
+def test_a_refused_handler_is_refused_each_time_it_is_asked_about() -> None:
+    app = App(provide(Session, scope="request"))
+
+    @app.get("/", inline=True)
+    def handler(session: Lazy[Session]) -> None: ...
+
+    for ask in (app.check, app.check, app.explain):
+        with pytest.raises(InvalidError, match="is inline"):
+            ask()
+
+
 def test_what_comes_with_another_scope_is_refused_for_a_handler() -> None:
     class User:
         """Comes with a scope."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import date
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -237,3 +238,23 @@ def test_everything_that_is_wrong_is_reported_at_once() -> None:
     assert ("query", "c", "z") in found
     assert all(name != "d" for _, name, _ in found)
     assert ("body", "x", None) in found
+
+
+@dataclasses.dataclass
+class Picky:
+    number: int
+
+    def __post_init__(self) -> None:
+        raise KeyError(self.number)
+
+
+def test_a_validator_that_raises_something_else_is_a_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    app = App()
+
+    @app.post("/")
+    async def take(body: Picky) -> str:
+        return "taken"
+
+    with app.test() as client:
+        assert client.post("/", json={"number": 1}).status == 500
+    assert "KeyError" in caplog.text

@@ -140,6 +140,42 @@ def test_a_diamond_is_made_once_though_several_tasks_ask(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("kind", ["class", "generator"])
+@pytest.mark.parametrize("first", ["own task", "other task"])
+def test_what_is_made_of_something_that_takes_waiting_is_made_once_though_several_tasks_ask(
+    run: Run, kind: str, first: str
+) -> None:
+    made = []
+    may_end = asyncio.Event()
+
+    async def session() -> AsyncIterator[Session]:
+        await may_end.wait()
+        yield Session()
+
+    def account(session: Session, settings: Settings) -> Account:
+        made.append("account")
+        return Account(session, settings)
+
+    def held(session: Session, settings: Settings) -> Iterator[Account]:
+        yield account(session, settings)
+        made.append("left")
+
+    async def main() -> None:
+        provided = provide(account if kind == "class" else held, scope="request")
+        app = App(supply(Settings()), provide(session, scope="transient"), provided)
+        async with app, app.scope() as scope:
+            asking = [asyncio.ensure_future(scope.resolve(Account))]
+            if first == "other task":
+                await asyncio.sleep(0)
+            asyncio.get_running_loop().call_later(0.01, may_end.set)
+            own = await scope.resolve(Account)
+            assert await asking[0] is own
+            assert made == ["account"]
+        assert made == ["account"] + ["left"] * (kind == "generator")
+
+    run(main())
+
+
 @pytest.mark.parametrize("value", [None, 0, ""])
 def test_a_value_that_is_false_or_none_is_kept(run: Run, value: Any) -> None:
     made = []

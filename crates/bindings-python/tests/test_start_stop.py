@@ -569,6 +569,29 @@ def test_what_blocks_the_loop_is_told(run: Run, caplog: pytest.LogCaptureFixture
     run(main())
 
 
+def test_each_of_many_that_are_made_one_after_the_other_is_timed_by_itself(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    types = [type(f"Slow{number}", (), {}) for number in range(5)]
+
+    def slow(wanted: type) -> Any:
+        def make() -> Any:
+            clock.move_to(clock.seconds + 0.4)
+            return wanted()
+
+        return make
+
+    async def main() -> None:
+        app = App(*(provide(slow(wanted), as_=wanted) for wanted in types), lifetimes=Lifetimes(blocked_after=0.5))
+        app._clock = clock
+        async with app:
+            await asyncio.gather(*(app.resolve(wanted) for wanted in types))
+            took = [node["seconds"] for node in app.explain()["nodes"] if node["seconds"]]
+            assert took == pytest.approx([0.4] * 5)
+        assert "blocked" not in caplog.text
+
+    run(main())
+
+
 # Failures of the stop.
 
 

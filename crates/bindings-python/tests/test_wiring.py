@@ -22,6 +22,7 @@ from hostloop import (
     Named,
     Soft,
     Stop,
+    context,
     decorate,
     hook,
     invoke,
@@ -557,6 +558,8 @@ PLACE = rf"\(.*{re.escape('test_wiring.py')}:\d+\)"
         (lambda: provide(coroutine, stop_timeout=5), "has a stop_timeout, and nothing in it waits"),
         (lambda: provide(coroutine, timeout=0), "timeout is 0; use seconds above 0, or None to wait without end"),
         (lambda: provide(Database, scope=3), "has the scope 3; use the name of a scope"),  # type: ignore[arg-type]
+        (lambda: provide(Database, scope="inherited"), "has the scope 'inherited'; use the name of a scope"),
+        (lambda: context(Database, scope="app"), "has the scope 'app', which nobody enters with values; use supply"),
         (lambda: supply("text"), "provides `str` without a name, so that every str would be it; give it name="),
         (lambda: supply(1, 2, as_=Dsn), "supply is given 2 values with as_ or name"),
         (lambda: decorate(function), "has no parameter of the type `Database`, which it would wrap"),

@@ -300,6 +300,9 @@ class Run:
     def take_events(self) -> list[tuple[float, str, int | None, float | None, str]]:
         """What happened, in order."""
 
+    def began(self, op: int) -> None:
+        """Notes that a command is begun only now, after others of its batch."""
+
     def complete(self, op: int, outcome: str, error: int = 0) -> bool:
         """Answers a command with `done`, `held`, `failed`, `fatal` or `cancelled`, and returns whether it was still waited for."""
 

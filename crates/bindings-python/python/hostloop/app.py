@@ -174,10 +174,11 @@ class App(Assembly):
             # An application and its overrides have their routes in common.
             self._wired, self._wiring = len(self._routes), None
         if self._wiring is None:
-            wiring = super()._wire()
+            wiring, self._wiring = super()._wire(), None
             for route, node in self._routes:
                 check_handler(wiring, wiring.numbers[node], can_wait=not is_direct(route))
-        return super()._wire()
+            self._wiring = wiring
+        return self._wiring
 
     def _make_listener(self) -> Servers:
         return Servers(self._make_server)

@@ -131,6 +131,12 @@ impl Run {
         self.inner.take_events().into_iter().map(told::event).collect()
     }
 
+    /// Notes that a command is begun only now, after others of its batch.
+    fn began(&mut self, op: u64) {
+        let now = self.now();
+        self.inner.began(now, Op::from_bits(op));
+    }
+
     /// Answers a command with `done`, `held`, `failed`, `fatal` or `cancelled`, and returns whether it was still waited for.
     #[pyo3(signature = (op, outcome, error = 0))]
     fn complete(&mut self, py: Python<'_>, op: u64, outcome: &str, error: u64) -> PyResult<bool> {

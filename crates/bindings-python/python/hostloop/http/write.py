@@ -250,7 +250,7 @@ def refusing(parameters: list[Parameter]) -> Callable[[Any, Exception], None]:
     checked = [(parameter, converter(parameter)) for parameter in parameters if parameter.source in ("path", "query")]
     bodies = [(parameter, body_decoder(parameter.annotation)) for parameter in parameters if parameter.source == "body"]
 
-    def refuse(x: Any, error: Exception) -> None:
+    def faults_of(x: Any) -> list[Any]:
         query = Query(parse_query(x.query_string))
         faults = []
         for parameter, convert in checked:
@@ -263,6 +263,14 @@ def refusing(parameters: list[Parameter]) -> Callable[[Any, Exception], None]:
         for parameter, decode in bodies:
             if x.body or parameter.is_required:
                 faults.extend(body_faults(decode, x.body))
+        return faults
+
+    def refuse(x: Any, error: Exception) -> None:
+        try:
+            faults = faults_of(x)
+        except Exception as raised:
+            # A validator of the user's raised what says nothing of the request.
+            error, faults = raised, []
         answer.fail(x, Refused(*faults).as_http() if faults else error, None)
 
     return refuse

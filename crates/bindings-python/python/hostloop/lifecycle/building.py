@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ClosedError, ConflictError, DeadlockError, StepTimeout
 from .declare import Provide
-from .held import enter_async
+from .held import enter, enter_async
 from .owner import Owner
 
 if TYPE_CHECKING:
+    from .recipe import Recipe
     from .scope import Scope
     from .wiring import Wiring
 
@@ -133,7 +134,7 @@ def begin(scope: Scope, node: int, place: int | None) -> Building:
     recipe = scope.wiring.nodes[node].recipe
     if scope.is_closed:
         raise ClosedError(f"`{recipe.label}` cannot be made: its scope is closed")
-    if scope.is_sync and recipe.style.is_held:
+    if scope.is_sync and recipe.style.is_held and recipe.style.is_async:
         raise ConflictError(f"{recipe.name} takes waiting to be taken back; enter the scope with `async with`")
     building = Building(node)
     building.is_own = True
@@ -161,7 +162,7 @@ async def build(scope: Scope, building: Building, place: int | None) -> None:
     try:
         with Deadline(task, declared.timeout, recipe.name):
             made = await scope.make_call(building.node)
-            value = await (enter_async(recipe.style, made, recipe.name) if recipe.style.is_held else made)
+            value = await entered(recipe, made)
     except GeneratorExit:
         raise
     except BaseException as error:
@@ -179,6 +180,15 @@ async def build(scope: Scope, building: Building, place: int | None) -> None:
     building.made(value)
     if recipe.style.is_held:
         await owner.keep()
+
+
+async def entered(recipe: Recipe, made: Any) -> Any:
+    """The value of what a call has returned."""
+    if not recipe.style.is_held:
+        return await made if recipe.style.is_async else made
+    if recipe.style.is_async:
+        return await enter_async(recipe.style, made, recipe.name)
+    return enter(recipe.style, made, recipe.name)
 
 
 class Deadline:

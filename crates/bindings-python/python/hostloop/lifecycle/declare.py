@@ -29,7 +29,8 @@ __all__ = [
     "worker",
 ]
 
-APP, TRANSIENT = "app", "transient"
+APP, TRANSIENT, INHERITED = "app", "transient", "inherited"
+"""Scopes that every application has; and the word for what lives as long as what it is made of, which no user can say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +194,8 @@ def renamed(parameter: Any, key: Key) -> Any:
 def context(wanted: Any, *, scope: str = "request", name: str | None = None) -> Declaration:
     """Declares a value that is given when a scope is entered: `app.scope("request", {User: user})`."""
     key = read_key(wanted, name)
+    if scope in (APP, TRANSIENT):
+        raise InvalidError(f"context: `{key.label}` has the scope {scope!r}, which nobody enters with values; use supply(...)")
     return Context(key.label, called_at(), key=key, scope=scope)
 
 
@@ -319,7 +322,7 @@ def refuse_others(where: str, declarations: Iterable[Any]) -> None:
 
 
 def check_scope(recipe: Recipe, scope: Any) -> None:
-    if not isinstance(scope, str) or not scope:
+    if not isinstance(scope, str) or not scope or scope == INHERITED:
         raise InvalidError(f"provide: {recipe.name} has the scope {scope!r}; use the name of a scope")
     if scope != APP and any(parameter.special is Lifecycle for parameter in recipe.parameters):
         raise InvalidError(

@@ -157,6 +157,7 @@ class Driver:
         """Makes a call, awaits what it returns if that can be awaited, and answers its command."""
         if self.is_dropped(op):
             return
+        self.run.began(op)
         try:
             result = call()
         except BaseException as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..errors import InvalidError
+from .options import seconds
 from .source import label_of, written_at
 
 __all__ = ["Lifecycle", "Stop", "WorkerHandle"]
@@ -58,6 +59,8 @@ class Lifecycle:
         first = on_start or on_stop
         if first is None:
             raise InvalidError("hook has neither on_start nor on_stop; give it one of them")
+        seconds("timeout", timeout)
+        seconds("stop_timeout", stop_timeout)
         self._adder.add_hook(self._op, name or label_of(first), written_at(first), (on_start, on_stop), (timeout, stop_timeout))
 
 

@@ -150,9 +150,9 @@ def hints_of(function: Any, where: str) -> dict[str, Any]:
         raise InvalidError(
             f"{where} has an annotation that cannot be resolved: {error}; import or define that name at the top of its module, "
             "and not for type checkers alone"
-        ) from error
+        ) from None
     except TypeError as error:
-        raise InvalidError(f"{where} has an annotation that cannot be read: {error}") from error
+        raise InvalidError(f"{where} has an annotation that cannot be read: {error}") from None
 
 
 def called(function: Any) -> Any:

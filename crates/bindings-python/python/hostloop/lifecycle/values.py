@@ -77,6 +77,7 @@ class Values(Driver):
             make = self._own if recipe.style.is_held else self._await
             self.do(op, f"construct {self.wiring.nodes[node].label}", make(op, instance, recipe, arguments))
             return
+        self.run.began(op)
         try:
             made = self.called(op, recipe, arguments)
             value = enter(recipe.style, made, recipe.name) if recipe.style.is_held else made

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._core import Graph, Plan
 from ..errors import InvalidError, NotProvidedError, WiringError
-from .declare import APP, TRANSIENT, Context, Declaration, Group, Hook, Invoke, Provide, Supply, Worker
+from .declare import APP, INHERITED, TRANSIENT, Context, Declaration, Group, Hook, Invoke, Provide, Supply, Worker
 from .keys import Key, Wanted, read_wanted
 from .recipe import Parameter, Recipe
 from .source import label_of
@@ -174,13 +175,12 @@ class Wiring:
 def wire(declarations: Sequence[Declaration], overrides: Sequence[Declaration], scopes: tuple[str, ...]) -> Wiring:
     """Checks declarations and makes their plan. Raises `WiringError` with every mistake."""
     writer = Writer(declarations, overrides, scopes)
-    try:
+    with suppress(WiringError):
         return writer.sealed()
-    except WiringError:
-        # Which types could stand for which is only of use to texts, and takes a look at every pair.
-        writer = Writer(declarations, overrides, scopes)
-        writer.note_conforming()
-        return writer.sealed()
+    # Which types could stand for which is only of use to texts, and takes a look at every pair.
+    writer = Writer(declarations, overrides, scopes)
+    writer.note_conforming()
+    return writer.sealed()
 
 
 def provided_keys(declarations: Iterable[Declaration]) -> set[Key]:
@@ -237,7 +237,7 @@ class Writer:
         nodes = [Node(index, *row) for index, row in enumerate(plan.nodes())]
         for node, declaration in zip(nodes, self._declared, strict=False):
             node.declaration = declaration
-        return Wiring(plan, nodes, plan.order(), self._scopes, self._keys, self._numbers, self._say_missing)
+        return Wiring(plan, nodes, plan.order(), self._scopes, dict(self._keys), self._numbers, self._say_missing)
 
     def note_conforming(self) -> None:
         """Tells the graph which types could be given for which."""
@@ -289,7 +289,7 @@ class Writer:
             **self._provides(declaration, declaration.keys),
         }
         if declaration.is_decorator:
-            return "decorator", {**options, "scope": "inherited"}
+            return "decorator", {**options, "scope": INHERITED}
         return "resource" if recipe.style.is_held else "factory", {**options, "scope": declaration.scope}
 
     def _context(self, declaration: Context) -> tuple[str, dict[str, Any]]:
@@ -392,6 +392,6 @@ def check_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     names = tuple(scopes)
     if len(names) < 2 or names[0] != APP or names[-1] != "request" or len(set(names)) < len(names):
         raise InvalidError(f'scopes are {list(names)!r}; list each once, from the longest to the shortest: "app", ..., "request"')
-    if TRANSIENT in names or "inherited" in names or not all(name.isidentifier() for name in names):
+    if TRANSIENT in names or INHERITED in names or not all(name.isidentifier() for name in names):
         raise InvalidError(f"scopes are {list(names)!r}; use names other than 'transient' and 'inherited'")
     return names

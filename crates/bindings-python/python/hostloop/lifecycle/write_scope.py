@@ -84,10 +84,16 @@ class ScopeWriter(Writer):
         look = f"(n{node} := {slot})"
         if self.wiring.nodes[node].kind == "context":
             self.lines += [f"if {look} is UNSET:", f"    raise s{home}.not_given({node})"]
-        elif self.wiring.nodes[node].is_async:
+        elif self._waits(node):
             self._write_async(node, home, slot, look)
         else:
             self._in_block(f"if {look} is UNSET:", lambda: self._write_sync(node, home, slot))
+
+    def _waits(self, node: int) -> bool:
+        """Whether making a node, with what is made for it alone, takes waiting."""
+        found = self.wiring.nodes[node]
+        needs = (self.wiring.behind(dep) for dep in found.deps if dep is not None and dep >= 0)
+        return found.is_async or any(self._waits(need) for need in needs if self.wiring.nodes[need].is_transient)
 
     def _write_sync(self, node: int, home: int, slot: str) -> None:
         if self.wiring.nodes[node].recipe.style.is_held:
@@ -111,9 +117,14 @@ class ScopeWriter(Writer):
 
     def _write_inline(self, node: int, home: int, slot: str) -> None:
         recipe = self.wiring.nodes[node].recipe
+        # What is made for it alone may wait too: by then, others must see that it is being made.
+        before, self.lines = self.lines, []
         call = self.call(node)
-        held = enter_lines(recipe.style, call, f"n{node}", "g", node)
-        making = held if recipe.style.is_held else [f"n{node} = await {call}"]
+        making, self.lines = self.lines, before
+        if recipe.style.is_held:
+            making += enter_lines(recipe.style, call, f"n{node}", "g", node)
+        else:
+            making.append(f"n{node} = {'await ' if recipe.style.is_async else ''}{call}")
         caught = [f"unbuilt(p{home}, {self.wiring.places[node]}, error)", "raise"]
         self.lines += [f"{slot} = BUILDING", "try:", *indent(making), "except BaseException as error:", *indent(caught)]
         if recipe.style.is_held:

@@ -328,6 +328,13 @@ impl Run {
         self.ops.next()
     }
 
+    /// Notes that the host begins with a command only now, having done others of its batch one after the other. How long it takes
+    /// is counted from here; when it must have ended stays as it is.
+    pub fn began(&mut self, now: u64, op: Op) {
+        self.look(now);
+        self.ops.began(op, self.now);
+    }
+
     /// Answers a command, and returns whether it was still waited for. If not, the host takes back what was made.
     pub fn complete(&mut self, now: u64, op: Op, outcome: Outcome) -> bool {
         self.look(now);

@@ -100,6 +100,15 @@ impl Ops {
         }
     }
 
+    /// Notes when it really began.
+    pub(crate) fn began(&mut self, op: Op, now: u64) {
+        if self.get(op).is_some()
+            && let Some(work) = &mut self.slots[op.0 as u32 as usize].work
+        {
+            work.started = now;
+        }
+    }
+
     /// Notes that it is being cancelled, and returns whether that is new.
     pub(crate) fn cancel(&mut self, op: Op, reason: CancelReason, now: u64, abandon_at: u64) -> bool {
         if self.get(op).is_none_or(|work| work.stage != Stage::Running) {
