@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeVar, overload
 from .._core import ManualClock
 from ..errors import ClosedError, ConflictError, InvalidError, Mistake, StoppedError, mistake_of
 from .activities import Listener
-from .building import UNSET
 from .container import Container
 from .declare import APP, Declaration, Supply, refuse_others
 from .events import Event, log
@@ -242,8 +241,11 @@ class Assembly:
         raises.
         """
         container = self._only or self._running()
-        if get_scope() is None and (value := container.known.get(wanted, UNSET)) is not UNSET:
-            return ready(value)
+        if get_scope() is None:
+            try:
+                return ready(container.known[wanted])
+            except KeyError:
+                pass
         if (node := container.wiring.looked_up.get(wanted)) in container.joined and get_scope() is None and get_requester() is None:
             return container.wait_with_others(node)
         scope = open_scope(container)
