@@ -1126,3 +1126,19 @@ def test_a_closed_scope_is_forgotten(run: Run) -> None:
             assert not [one for one in gc.get_objects() if isinstance(one, Scope)]
 
     run(main())
+
+
+def test_a_number_is_no_type_to_ask_for(run: Run) -> None:
+    async def main() -> None:
+        async with App(supply(object_for_scopes)) as app, app.scope() as scope:
+            with pytest.raises(NotProvidedError):
+                await scope.resolve(0)
+
+    run(main())
+
+
+class ForScopes:
+    pass
+
+
+object_for_scopes = ForScopes()

@@ -719,3 +719,28 @@ def test_what_is_unused_is_a_warning_that_does_not_keep_it_from_running(run: Run
             pass
 
     run(main())
+
+
+@pytest.mark.parametrize("name", ["", 3])
+def test_a_name_that_tells_nothing_apart_is_refused(name: Any) -> None:
+    with pytest.raises(InvalidError, match="name is"):
+        Named(name)
+    with pytest.raises(InvalidError, match="name is"):
+        provide(object_of_its_own, name=name)
+
+
+class OfItsOwn:
+    pass
+
+
+def object_of_its_own() -> OfItsOwn:
+    return OfItsOwn()
+
+
+async def runs_on() -> None:
+    pass
+
+
+def test_a_worker_after_something_that_is_no_list_is_refused() -> None:
+    with pytest.raises(InvalidError, match="give a list of them"):
+        worker(runs_on, after=runs_on)  # type: ignore[arg-type]

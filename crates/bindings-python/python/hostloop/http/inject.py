@@ -18,6 +18,7 @@ from ..lifecycle.held import leave, leave_async
 from ..lifecycle.keys import Key, Wanted, read_wanted
 from ..lifecycle.recipe import Parameter as Given
 from ..lifecycle.recipe import Recipe, Style
+from ..lifecycle.table import ByNumber
 from ..lifecycle.wiring import Handler, Wiring
 from .request import Request
 
@@ -205,7 +206,8 @@ class ScopeHandlerWriter(HandlerWriter):
 
     def value(self, node: int) -> str:
         node = self.wiring.behind(node)
-        self.lines.append(f"n{node} = await s.resolve({node})")
+        self.names[f"at{node}"] = ByNumber(node)
+        self.lines.append(f"n{node} = await s.resolve(at{node})")
         return f"n{node}"
 
     def lazy(self, node: int) -> str:

@@ -278,6 +278,10 @@ def worker(
         raise InvalidError(f"worker: {recipe.name} has {what} and could never say so; add a parameter of the type WorkerHandle")
     if timeout is not None and not ready:
         raise InvalidError(f"worker: {recipe.name} has a timeout, which is for its ready gate; add ready=True")
+    if callable(after) or isinstance(after, (str, Declaration)):
+        raise InvalidError(
+            f"worker: {recipe.name} has after={label_of(after) if callable(after) else 'a declaration'}; give a list of them"
+        )
     seconds("timeout", timeout)
     seconds("stop_timeout", stop_timeout)
     policy = Policy(

@@ -25,6 +25,9 @@ class Named:
 
     name: str
 
+    def __post_init__(self) -> None:
+        check_name(self.name)
+
 
 class Soft:
     """Makes a collection take what is there, and have nothing built: `Annotated[list[Plugin], Soft]`."""
@@ -95,4 +98,13 @@ def marked(wanted: Wanted, marks: tuple[Any, ...]) -> Wanted:
 def read_key(annotation: Any, name: str | None = None) -> Key:
     """Reads the key that something of this type is provided under."""
     key = read_wanted(annotation).key
-    return key if name is None else replace(key, name=name)
+    if name is None:
+        return key
+    check_name(name)
+    return replace(key, name=name)
+
+
+def check_name(name: Any) -> None:
+    """Refuses what tells no values apart."""
+    if not isinstance(name, str) or not name:
+        raise InvalidError(f"name is {name!r}; use a text that is not empty")

@@ -16,7 +16,7 @@ from .held import leave, leave_async, twice
 from .lazy import Lazy
 from .owner import Owner
 from .recipe import Recipe
-from .table import NEW, Table
+from .table import NEW, ByNumber, Table
 from .tasks import task_of
 
 if TYPE_CHECKING:
@@ -343,7 +343,8 @@ class Scope:
 
     def lazy(self, node: int) -> Lazy[Any]:
         """Returns the handle of a value of this scope that is asked for later."""
-        return Lazy(lambda: self._resolvers[node](self), lambda: self._resolvers.getters[node](self))
+        wanted = ByNumber(node)
+        return Lazy(lambda: self._resolvers[wanted](self), lambda: self._resolvers.getters[wanted](self))
 
 
 def make_scope(table: Table, parent: Scope | None, given: Mapping[Any, Any] | None) -> Scope:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ClosedError, NotProvidedError
@@ -27,6 +28,13 @@ __all__ = ["NEW", "Table"]
 
 Resolver = Callable[["Scope"], Coroutine[Any, Any, Any]]
 Getter = Callable[["Scope"], Any]
+
+
+@dataclass(frozen=True)
+class ByNumber:
+    """Asks for a node that was found already, whoever may see it."""
+
+    node: int
 
 
 class Table(dict[Any, Resolver]):
@@ -113,8 +121,8 @@ class Table(dict[Any, Resolver]):
     def _write(self, writer: ScopeWriter, wanted: Any) -> str:
         """Writes what is asked for, and returns its name."""
         wiring = self.container.wiring
-        members = None if isinstance(wanted, int) else wiring.members(wanted)
-        roots = members if members is not None else [wanted if isinstance(wanted, int) else wiring.find(wanted)]
+        members = None if isinstance(wanted, ByNumber) else wiring.members(wanted)
+        roots = members if members is not None else [wanted.node if isinstance(wanted, ByNumber) else wiring.find(wanted)]
         for node in roots:
             writer.check_entered(node)
         writer.write_needs(roots)
