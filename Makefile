@@ -3,17 +3,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUST_SOURCES := $(shell find crates -name '*.rs' -not -path '*/tests/*' -not -path '*/benches/*') $(shell find . -name Cargo.toml -not -path './target/*') Cargo.lock
+NODE := crates/bindings-node
+CORE_SOURCES := $(shell find crates/core/src -name '*.rs') Cargo.toml crates/core/Cargo.toml Cargo.lock
 PYTHON_SOURCES := crates/bindings-python/python crates/bindings-python/tests examples benches conformance
 
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test bench bench-containers bench-lifecycle bench-timers check check-package check-targets test-rust test-loom test-python fuzz dist setup clean
+.PHONY: demo test bench bench-containers bench-lifecycle bench-timers check check-package check-targets test-rust test-loom test-python test-node fuzz dist setup setup-node clean
 
 demo: setup
 	$(BIN)/python examples/service/python/main.py
 
-test: check test-rust check-package test-loom test-python
+test: check test-rust check-package test-loom test-python test-node
 
 # Side by side with other servers. Needs wrk; takes about 45 minutes. BENCH=--quick for a look.
 bench: setup bench-timers
@@ -33,8 +34,8 @@ bench-timers: setup
 
 check: setup
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	cargo clippy --workspace --all-targets --features hostloop/watch -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet --features hostloop/watch
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
 	$(BIN)/mypy --strict crates/bindings-python/python/hostloop
@@ -63,7 +64,7 @@ dist: setup
 # The picture of a graph is looked at in a real browser.
 test-rust: setup
 	@command -v chromium >/dev/null || tools/install-packages chromium
-	cargo test --workspace
+	cargo test --workspace --features hostloop/watch
 
 # Every interleaving of what threads share.
 test-loom:
@@ -74,7 +75,7 @@ test-python: setup
 
 setup: $(VENV)/.built
 
-$(VENV)/.built: $(VENV)/.installed $(RUST_SOURCES) crates/bindings-python/pyproject.toml
+$(VENV)/.built: $(VENV)/.installed $(CORE_SOURCES) $(shell find crates/bindings-python/src -name '*.rs') crates/bindings-python/Cargo.toml crates/bindings-python/pyproject.toml
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --quiet -m crates/bindings-python/Cargo.toml
 	@touch $@
 
@@ -84,5 +85,24 @@ $(VENV)/.installed: requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+# Node's binding: the native layer by cargo, the public one by TypeScript.
+setup-node: $(NODE)/dist/.built
+
+$(NODE)/dist/.built: $(NODE)/native/.built $(shell find $(NODE)/lib -name '*.ts') $(NODE)/tsconfig.json
+	cd $(NODE) && rm -rf dist && npx --no-install tsc -p .
+	@touch $@
+
+$(NODE)/native/.built: $(VENV)/.installed $(NODE)/node_modules/.installed $(CORE_SOURCES) $(shell find $(NODE)/src -name '*.rs') $(NODE)/Cargo.toml
+	cd $(NODE) && npm run --silent build:native
+	@touch $@
+
+$(NODE)/node_modules/.installed: $(NODE)/package-lock.json
+	@tools/check-node
+	cd $(NODE) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+test-node: setup-node
+	cd $(NODE) && npm test --silent
+
 clean:
-	rm -rf target $(VENV)
+	rm -rf target $(VENV) $(NODE)/node_modules $(NODE)/native $(NODE)/dist

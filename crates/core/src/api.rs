@@ -3,6 +3,8 @@
 //! Each verb checks that the engine may be used at all, finds what its handle names, and delegates. Verbs neither block nor call
 //! the host; what they start is told by events of later turns.
 
+#[cfg(feature = "app")]
+use std::net::SocketAddr;
 use std::{
     cell::{Cell, RefCell},
     os::fd::{BorrowedFd, OwnedFd, RawFd},
@@ -15,6 +17,8 @@ use std::{
 use ::http::Method;
 use bytes::Bytes;
 
+#[cfg(feature = "app")]
+use crate::engine::duplex::ClientEnd;
 use crate::{
     engine::{
         Config, Core, Watch, panicked,
@@ -429,6 +433,15 @@ impl Engine {
         self.with("http_connect", &self.http.servers, server, |server| {
             server.check_open("http_connect")?;
             Ok(http::connect(server, token))
+        })
+    }
+
+    /// Connects to a server through memory, for a task on this thread that reads and writes by itself.
+    #[cfg(feature = "app")]
+    pub(crate) fn http_connect_from(&self, server: Handle, peer: Option<SocketAddr>) -> Result<ClientEnd> {
+        self.with("http_connect", &self.http.servers, server, |server| {
+            server.check_open("http_connect")?;
+            Ok(http::connect_from(server, peer))
         })
     }
 

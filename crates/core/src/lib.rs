@@ -82,14 +82,18 @@ mod handle;
 mod http;
 pub mod lifecycle;
 mod timer;
+#[cfg(feature = "watch")]
+mod watch;
 
+#[cfg(feature = "watch")]
+pub use crate::watch::Watcher;
 pub use crate::{
     api::Engine,
     engine::{Config, poller::Interest, remote::Remote},
     error::{Error, ErrorKind, Result},
     event::{Access, Cause, Chunk, Event, Events, RequestHead},
     handle::{Handle, Kind},
-    http::{Address, Limits, ResponseHead, RouteOptions, Routes, ServerOptions, ServerStatus, Timeouts},
+    http::{Address, Limits, ListeningSocket, ResponseHead, RouteOptions, Routes, ServerOptions, ServerStatus, Timeouts},
     timer::{Clock, ManualClock, TimerId, Wheel},
 };
 #[cfg(feature = "app")]

@@ -4,12 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod app_support;
+#[path = "app_support/told.rs"]
+mod told;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use app_support::{SECOND, broken, built};
 use hostloop::{
@@ -18,60 +16,8 @@ use hostloop::{
     lifecycle::{OnExhausted, Policy},
 };
 use tokio::time::sleep;
-use tracing::{
-    Event, Level, Metadata, Subscriber,
-    field::{Field, Visit},
-    span,
-};
-
-/// Keeps what is told, one line each: level, message, node and error.
-#[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<String>>>);
-
-impl Told {
-    /// Takes what was told at these levels.
-    fn take(&self, levels: &[Level]) -> Vec<String> {
-        let all = std::mem::take(&mut *self.0.lock().unwrap());
-        all.into_iter().filter(|line| levels.iter().any(|level| line.starts_with(level.as_str()))).collect()
-    }
-}
-
-impl Subscriber for Told {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "hostloop::lifecycle"
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if ["node", "error"].contains(&field.name()) {
-            self.0 += &format!(" {value}");
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.0 += &format!(" {value:?}");
-        }
-    }
-}
+use told::Told;
+use tracing::Level;
 
 struct Links;
 

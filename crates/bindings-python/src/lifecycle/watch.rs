@@ -2,38 +2,28 @@
 
 use std::path::Path;
 
-use notify::{Event, RecursiveMode, Watcher as _, recommended_watcher};
 use pyo3::prelude::*;
 
-use crate::errors::invalid;
+use crate::errors::to_python;
 
 /// Calls `changed(path)` for each file that changes in a folder, from a thread of its own, until it is closed.
 #[pyclass(module = "hostloop._core")]
 pub(crate) struct Watcher {
-    inner: Option<notify::RecommendedWatcher>,
+    inner: Option<hostloop::Watcher>,
 }
 
 #[pymethods]
 impl Watcher {
     #[new]
-    fn new(py: Python<'_>, changed: Py<PyAny>) -> PyResult<Self> {
-        let report = move |event: notify::Result<Event>| {
-            if let Ok(event) = event
-                && !event.kind.is_access()
-            {
-                Python::attach(|py| tell(py, &changed, &event));
-            }
-        };
-        let inner = recommended_watcher(report).map_err(|error| invalid(py, format!("nothing can be watched: {error}")))?;
+    fn new(changed: Py<PyAny>) -> PyResult<Self> {
+        let inner = hostloop::Watcher::new(move |path| Python::attach(|py| tell(py, &changed, path))).map_err(to_python)?;
         Ok(Self { inner: Some(inner) })
     }
 
     /// Watches a folder, and with `recursive` the folders in it.
     fn watch(&mut self, py: Python<'_>, folder: &str, recursive: bool) -> PyResult<()> {
-        let mode = if recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
         let Some(inner) = &mut self.inner else { return Ok(()) };
-        py.detach(|| inner.watch(Path::new(folder), mode))
-            .map_err(|error| invalid(py, format!("folder {folder:?} cannot be watched: {error}")))
+        py.detach(|| inner.watch(Path::new(folder), recursive)).map_err(to_python)
     }
 
     /// Ends the watching, and its thread.
@@ -44,10 +34,8 @@ impl Watcher {
     }
 }
 
-fn tell(py: Python<'_>, changed: &Py<PyAny>, event: &Event) {
-    for path in &event.paths {
-        if let Err(error) = changed.call1(py, (path.to_string_lossy(),)) {
-            error.write_unraisable(py, None);
-        }
+fn tell(py: Python<'_>, changed: &Py<PyAny>, path: &Path) {
+    if let Err(error) = changed.call1(py, (path.to_string_lossy(),)) {
+        error.write_unraisable(py, None);
     }
 }

@@ -5,9 +5,11 @@ use std::{fmt, sync::Arc};
 use super::{
     blueprint::{Blueprint, Wiring},
     builder::AppBuilder,
+    driver::Reach,
     error::AppError,
     running::Running,
     signals::Signals,
+    testing::TestClient,
 };
 use crate::lifecycle::{Diagnostic, Explanation, Options, WiringError};
 
@@ -45,7 +47,7 @@ impl App {
     /// Outside a Tokio runtime, or in one without time and I/O.
     pub async fn run(&self) -> Result<(), AppError> {
         let mut signals = Signals::catch()?;
-        let running = Running::launch(&self.blueprint);
+        let running = Running::launch(&self.blueprint, Reach::Sockets)?;
         running.until_stopped(&mut signals).await
     }
 
@@ -63,9 +65,50 @@ impl App {
     ///
     /// If it is dropped, what has started is undone in the background.
     pub async fn start(&self) -> Result<Running, AppError> {
-        let running = Running::launch(&self.blueprint);
+        let running = Running::launch(&self.blueprint, Reach::Sockets)?;
         running.until_up().await?;
         Ok(running)
+    }
+
+    /// Starts the application without a socket, and returns a client that makes requests of it. No port is bound, and signals are left
+    /// alone: any number of tests run beside each other.
+    ///
+    /// Requests go through the whole server, parsing, limits and timeouts included, and are answered on the thread that would answer them
+    /// in production; only the connection is memory. See [`TestClient`] for what else differs.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use axum::{Router, routing::get};
+    /// # struct Greeting(&'static str);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = hostloop::App::builder()
+    /// #     .supply(Greeting("hello"))
+    /// #     .http("127.0.0.1:8000", |greeting: Arc<Greeting>| Router::new().route("/", get(move || async move { greeting.0 })))
+    /// #     .build()?;
+    /// let client = app.with_overrides(|with| with.supply(Greeting("good morning")))?.test().await?;
+    /// let response = client.get("/").await?;
+    /// assert_eq!((response.status().as_u16(), response.text()), (200, "good morning".into()));
+    /// client.stop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`App::start`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime, or in one without time.
+    ///
+    /// # Cancel safety
+    ///
+    /// If it is dropped, what has started is undone in the background.
+    pub async fn test(&self) -> Result<TestClient, AppError> {
+        let running = Running::launch(&self.blueprint, Reach::Memory)?;
+        running.until_up().await?;
+        Ok(TestClient::new(running))
     }
 
     /// Makes another application in which what the closure adds takes the place of what provides the same, decorators included. Settings

@@ -1,6 +1,6 @@
 //! From declarations to a plan with its recipes.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use super::{
     builder::{Entries, Entry},
@@ -9,7 +9,9 @@ use super::{
     recipe::Recipe,
     value::Held,
 };
-use crate::lifecycle::{Code, Dep, Diagnostic, Graph, ModuleId, Node, NodeId, NodeKind, Options, Plan, Step, WiringError};
+use crate::lifecycle::{
+    Code, Dep, Diagnostic, Graph, ModuleId, Node, NodeId, NodeKind, Options, Plan, Step, WiringError, replace::Pinned,
+};
 
 /// A graph and what it needs to run, before the check. Kept, so that overrides can be added to a copy.
 #[derive(Clone)]
@@ -17,21 +19,27 @@ pub(crate) struct Wiring {
     graph: Graph,
     keys: Keys,
     recipes: Vec<Recipe>,
+    watched: Vec<Watch>,
     /// Hooks and workers by name, for those that start after others.
     names: HashMap<String, Vec<NodeId>>,
 }
+
+/// A path, and the node that is made anew when it changes.
+pub(crate) type Watch = (PathBuf, NodeId);
 
 /// All that is known of an application before it runs.
 pub(crate) struct Blueprint {
     pub(crate) plan: Arc<Plan>,
     pub(crate) options: Options,
+    #[cfg(feature = "watch")]
+    pub(crate) watched: Vec<Watch>,
     keys: Keys,
     recipes: Vec<Recipe>,
 }
 
 impl Wiring {
     pub(crate) fn new() -> Self {
-        Self { graph: Graph::default(), keys: Keys::default(), recipes: Vec::new(), names: HashMap::new() }
+        Self { graph: Graph::default(), keys: Keys::default(), recipes: Vec::new(), watched: Vec::new(), names: HashMap::new() }
     }
 
     pub(crate) fn set_scopes(&mut self, scopes: Vec<String>) {
@@ -79,6 +87,7 @@ impl Wiring {
             }
         }
         self.graph.add(node);
+        self.watched.extend(declared.watched.iter().map(|path| (path.clone(), id)));
         self.recipes.push(declared.recipe.clone());
         mistakes
     }
@@ -95,11 +104,26 @@ impl Wiring {
         }
     }
 
-    pub(crate) fn seal(self, options: Options, found: Vec<Diagnostic>) -> Result<Blueprint, WiringError> {
-        let Self { graph, keys, recipes, .. } = self;
+    pub(crate) fn seal(self, options: Options, mut found: Vec<Diagnostic>) -> Result<Blueprint, WiringError> {
+        let Self { graph, keys, recipes, mut watched, .. } = self;
         match graph.seal() {
-            Ok(plan) if found.is_empty() => Ok(Blueprint { plan: Arc::new(plan), options, keys, recipes }),
-            Ok(plan) => Err(WiringError { mistakes: found, warnings: plan.warnings().to_vec() }),
+            Ok(plan) => {
+                watched.retain(|&(_, node)| !plan.is_replaced(node));
+                found.extend(watched.iter().filter_map(|&(_, node)| pinned(&plan, node)));
+                if !found.is_empty() {
+                    found.sort_by_key(|mistake| mistake.node);
+                    found.dedup();
+                    return Err(WiringError { mistakes: found, warnings: plan.warnings().to_vec() });
+                }
+                Ok(Blueprint {
+                    plan: Arc::new(plan),
+                    options,
+                    #[cfg(feature = "watch")]
+                    watched,
+                    keys,
+                    recipes,
+                })
+            }
             Err(mut error) => {
                 error.mistakes.extend(found);
                 error.mistakes.sort_by_key(|mistake| mistake.node);
@@ -107,6 +131,25 @@ impl Wiring {
             }
         }
     }
+}
+
+/// Why a node that is watched cannot be made anew, if it cannot.
+fn pinned(plan: &Plan, node: NodeId) -> Option<Diagnostic> {
+    let label = plan.label(node);
+    let (what, path, fix) = match plan.pinned(&[node], &plan.with_holders(&[node]))? {
+        Pinned::NotMade(_) => {
+            let lives = "it does not live as long as the application".to_owned();
+            (lives, vec![node], "watch what the application has one of; a value of a shorter scope is made anew in each".to_owned())
+        }
+        Pinned::Held(way) => {
+            let (listener, holder) = (plan.label(way[0]), plan.label(way[way.len().saturating_sub(2)]));
+            let fix = format!("have `{holder}` take Lazy<{label}>");
+            (format!("listener `{listener}` holds it"), way, fix)
+        }
+    };
+    let message = format!("`{label}` is watched and cannot be made anew: {what}");
+    let path = path.into_iter().map(|node| plan.step(node)).collect();
+    Some(Diagnostic { code: Code::Pinned, node, message, path, fix })
 }
 
 impl Entries {

@@ -1,6 +1,6 @@
 //! Declarations: what an application is made of, each a value that can be changed before it is added.
 
-use std::{future::Future, panic::Location, time::Duration};
+use std::{future::Future, panic::Location, path::PathBuf, time::Duration};
 
 use super::{
     call::Call,
@@ -47,6 +47,8 @@ pub struct Declaration {
     pub(crate) stop_timeout: Option<Duration>,
     pub(crate) after: Vec<String>,
     pub(crate) policy: Policy,
+    /// Files and folders that it is made anew for.
+    pub(crate) watched: Vec<PathBuf>,
     pub(crate) recipe: Recipe,
 }
 
@@ -65,6 +67,7 @@ impl Declaration {
             stop_timeout: None,
             after: Vec::new(),
             policy: Policy::default(),
+            watched: Vec::new(),
             recipe,
         }
     }
@@ -145,6 +148,39 @@ macro_rules! declaration {
             self
         }
     };
+    (@ watch) => {
+        /// Has it made anew when this file changes, or anything in this folder, as [`AppHandle::reload`](super::AppHandle::reload) does: with
+        /// all that holds it. May be given several times. Default: it is made once.
+        ///
+        /// Changes that come together are one, and count when nothing has changed for a tenth of a second. A file may be written anew,
+        /// replaced by another of its name, or be a link to one. If the new value cannot be made, the old one stays and the log says why.
+        ///
+        /// ```
+        /// use std::{io, sync::Arc};
+        /// use hostloop::{App, app::provide};
+        ///
+        /// struct Banner(String);
+        ///
+        /// async fn banner() -> io::Result<Banner> {
+        ///     std::fs::read_to_string("banner.txt").map(Banner)
+        /// }
+        ///
+        /// let app = App::builder()
+        ///     .add(provide(banner).watch("banner.txt"))
+        ///     .worker("crier", hostloop::Restart::OnFailure, |banner: Arc<Banner>| async move { println!("{}", banner.0) })
+        ///     .build()?;
+        /// # Ok::<(), hostloop::lifecycle::WiringError>(())
+        /// ```
+        ///
+        /// A relative path is found from the folder that the process is in when the application starts. One that does not exist then
+        /// is an error of the start. What a listener holds cannot be made anew while it takes requests, which
+        /// [`AppBuilder::build`](super::AppBuilder::build) tells: have the service ask for it with [`Lazy<T>`](super::Lazy).
+        #[cfg(feature = "watch")]
+        pub fn watch(mut self, path: impl Into<PathBuf>) -> Self {
+            self.0.watched.push(path.into());
+            self
+        }
+    };
     (@ after) => {
         /// Starts it after the hook or worker of this name, and stops it before.
         pub fn after(mut self, name: impl Into<String>) -> Self {
@@ -161,7 +197,7 @@ declaration! {
 
 declaration! {
     /// A call that makes a value. Made by [`provide`](super::provide()), [`provide_arc`](super::provide_arc()), [`construct`](super::construct()) and [`resource`](super::resource()).
-    Provide { named, private, scope, transient, timeout, stop_timeout }
+    Provide { named, private, scope, transient, timeout, stop_timeout, watch }
 }
 
 declaration! {

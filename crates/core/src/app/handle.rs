@@ -104,7 +104,7 @@ impl AppHandle {
     /// What failed, and nothing has changed then; or that a listener holds the value, which it has to take as [`Lazy<T>`](super::Lazy).
     pub async fn reload<T: ?Sized + Send + Sync + 'static>(&self) -> Result<(), AppError> {
         let node = self.driver.blueprint.find(TypeKey::of::<T>()).map_err(AppError::closed)?;
-        match self.driver.reload(node)?.await {
+        match self.driver.reload(&[node])?.await {
             Ok(None) => Ok(()),
             Ok(Some(failure)) => Err(AppError::one(failure)),
             Err(_) => Err(AppError::closed("the application has stopped: nothing is reloaded")),

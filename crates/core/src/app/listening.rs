@@ -4,6 +4,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use super::{
     error::{BoxError, Ended},
+    http::Door,
     recipe::{BoxFuture, LaterWith},
 };
 use crate::Address;
@@ -34,6 +35,7 @@ pub struct Listening {
     drain: LaterWith<Option<Duration>>,
     hurry: Option<Hurry>,
     addresses: Vec<Address>,
+    door: Option<Door>,
 }
 
 /// Cuts off what a drain waits for.
@@ -62,7 +64,7 @@ impl Listening {
             let drained = drain(patience);
             Box::pin(async move { drained.await.ended() })
         };
-        Self { drain: Box::new(drain), hurry: None, addresses: Vec::new() }
+        Self { drain: Box::new(drain), hurry: None, addresses: Vec::new(), door: None }
     }
 
     /// Notes where it listens, for [`Running::addresses`](super::Running::addresses).
@@ -74,6 +76,15 @@ impl Listening {
     /// Has a drain that takes too long cut off what it waits for, instead of being dropped.
     pub(crate) fn hurried_by(self, hurry: Hurry) -> Self {
         Self { hurry: Some(hurry), ..self }
+    }
+
+    /// Has it reached through memory.
+    pub(crate) fn through(self, door: Door) -> Self {
+        Self { door: Some(door), ..self }
+    }
+
+    pub(crate) fn door(&self) -> Option<Door> {
+        self.door.clone()
     }
 
     pub(crate) fn hurry(&self) -> Option<Hurry> {

@@ -84,10 +84,66 @@
 //! took too long and what is tried again at warn, failures at error. [`AppHandle::explain`] gives the graph with states and durations as
 //! JSON, DOT, Mermaid or an HTML page.
 //!
+//! # Reloading
+//!
+//! [`AppHandle::reload`] makes a value anew beside the old one, with all that holds it, and swaps it in at once. Who uses the old values
+//! keeps them until the end of the use: a scope, a [`Lease`], a worker until it has ended and is run again. If anything fails, the old
+//! values stay and nothing is left of the new ones.
+//!
+//! With the feature `watch`, files do it: `provide(settings).watch("settings.toml")` makes the settings anew when the file changes, be it
+//! written, replaced by another of its name, or the target of a link. Code is not reloaded; settings, certificates and templates are.
+//! What requests use has to be asked for as [`Lazy`], since a listener is not replaced:
+//!
+#![cfg_attr(feature = "watch", doc = "```")]
+#![cfg_attr(not(feature = "watch"), doc = "```ignore")]
+//! use std::{io, sync::Arc};
+//! use axum::{Router, extract::State, http::StatusCode, routing::get};
+//! use hostloop::{App, app::{Lazy, provide}};
+//!
+//! struct Banner(String);
+//!
+//! async fn banner() -> io::Result<Banner> {
+//!     tokio::fs::read_to_string("banner.txt").await.map(Banner)
+//! }
+//!
+//! async fn show(State(banner): State<Lazy<Banner>>) -> Result<String, StatusCode> {
+//!     let banner = banner.get().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+//!     Ok(banner.0.clone())
+//! }
+//!
+//! let app = App::builder()
+//!     .add(provide(banner).watch("banner.txt"))
+//!     .http("127.0.0.1:8000", |banner: Lazy<Banner>| Router::new().route("/", get(show)).with_state(banner))
+//!     .build()?;
+//! # Ok::<(), hostloop::lifecycle::WiringError>(())
+//! ```
+//!
 //! # Testing
 //!
-//! [`App::with_overrides`] puts other values in the place of the real ones. [`App::start`] starts without touching signals, and
-//! [`Running`] gives values by type. Time is Tokio's: with `tokio::time::pause` no test waits.
+//! [`App::with_overrides`] puts other values in the place of the real ones. [`App::test`] starts the application without a socket, and the
+//! [`TestClient`] that it returns makes requests of it and gives its values by type:
+//!
+//! ```
+//! # use std::{io, sync::Arc};
+//! # use axum::{Router, extract::State, routing::get};
+//! # struct Clock(u32);
+//! # async fn clock() -> io::Result<Clock> { Ok(Clock(12)) }
+//! # async fn year(State(clock): State<Arc<Clock>>) -> String { clock.0.to_string() }
+//! # fn service() -> hostloop::App {
+//! #     let router = |clock: Arc<Clock>| Router::new().route("/year", get(year)).with_state(clock);
+//! #     hostloop::App::builder().provide(clock).http("127.0.0.1:8000", router).build().unwrap()
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = service().with_overrides(|with| with.supply(Clock(1984)))?.test().await?;
+//! assert_eq!(client.get("/year").await?.text(), "1984");
+//! client.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`App::start`] starts with sockets, on real ports, and touches no signals either. Time is Tokio's: with `tokio::time::pause` no test
+//! waits, and the clock stands still while the test client's request is at work.
 
 mod application;
 mod blueprint;
@@ -107,8 +163,11 @@ mod recipe;
 mod resource;
 mod running;
 mod signals;
+mod testing;
 mod value;
 mod verbs;
+#[cfg(feature = "watch")]
+mod watching;
 mod work;
 
 pub use self::{
@@ -124,6 +183,7 @@ pub use self::{
     parameter::{InConstructor, InHook, InListener, InWorker, Named, Parameter},
     resource::Resource,
     running::Running,
+    testing::{TestBody, TestClient, TestError, TestRequest, TestResponse},
     verbs::{alias, construct, context, decorate, invoke, listener, provide, provide_arc, resource, supply, supply_arc, worker},
     work::{Lifecycle, Stop, Supervisor},
 };

@@ -2,9 +2,11 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
+#[cfg(feature = "watch")]
+use super::watching::Watching;
 use super::{
     blueprint::Blueprint,
-    driver::{Driver, Origin, Progress, wait::first_of},
+    driver::{Driver, Origin, Progress, Reach, wait::first_of},
     error::AppError,
     handle::AppHandle,
     signals::Signals,
@@ -17,8 +19,15 @@ pub struct Running {
 }
 
 impl Running {
-    pub(crate) fn launch(blueprint: &Arc<Blueprint>) -> Self {
-        Self { handle: AppHandle::new(Driver::launch(blueprint), Origin::APP) }
+    pub(crate) fn launch(blueprint: &Arc<Blueprint>, reach: Reach) -> Result<Self, AppError> {
+        #[cfg(feature = "watch")]
+        let watching = Watching::begin(blueprint)?;
+        let driver = Driver::launch(blueprint, reach);
+        #[cfg(feature = "watch")]
+        if let Some(watching) = watching {
+            watching.follow(&driver);
+        }
+        Ok(Self { handle: AppHandle::new(driver, Origin::APP) })
     }
 
     pub(crate) async fn until_up(&self) -> Result<(), AppError> {

@@ -23,6 +23,7 @@ use std::{future::Future, sync::Arc};
 use super::{
     call::Call,
     declare::{Alias, Context, Declaration, Decorate, Invoke, Listener, Provide, Scope, Supply, Worker},
+    driver::Reach,
     error::{BoxError, Ended},
     key::{How, TypeKey, Wish},
     label,
@@ -180,7 +181,8 @@ where
 
 /// Takes requests in a way of the user's own. HTTP is [`http`](super::http::http).
 ///
-/// The call begins to take requests when all else is up; what it returns says how that ends.
+/// The call begins to take requests when all else is up; what it returns says how that ends. [`App::test`](super::App::test) leaves it out:
+/// it would bind a port.
 #[track_caller]
 pub fn listener<F, A, Fut, E>(name: impl Into<String>, f: F) -> Listener
 where
@@ -189,6 +191,9 @@ where
     E: Into<BoxError>,
 {
     let listen = move |given: &mut Given| -> BoxFuture<Result<Listening, BoxError>> {
+        if given.driver.reach == Reach::Memory {
+            return Box::pin(async { Ok(Listening::new(|_| async {})) });
+        }
         let listening = f.call(given);
         Box::pin(async move { listening.await.map_err(Into::into) })
     };

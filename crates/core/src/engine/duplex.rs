@@ -23,6 +23,7 @@ struct Shared {
     to_server: Pipe,
     to_client: Pipe,
     server: Option<Waker>,
+    client: Option<Waker>,
 }
 
 /// The engine's end.
@@ -32,7 +33,8 @@ pub(crate) struct ServerEnd(Rc<RefCell<Shared>>);
 pub(crate) struct ClientEnd(Rc<RefCell<Shared>>);
 
 pub(crate) fn pair() -> (ServerEnd, ClientEnd) {
-    let shared = Rc::new(RefCell::new(Shared { to_server: Pipe::default(), to_client: Pipe::default(), server: None }));
+    let shared =
+        Rc::new(RefCell::new(Shared { to_server: Pipe::default(), to_client: Pipe::default(), server: None, client: None }));
     (ServerEnd(Rc::clone(&shared)), ClientEnd(shared))
 }
 
@@ -47,6 +49,8 @@ impl ServerEnd {
         for (to, from) in buffer.iter_mut().zip(pipe.bytes.drain(..wanted)) {
             to.write(from);
         }
+        drop(shared);
+        self.wake_client();
         Poll::Ready(Ok(wanted))
     }
 
@@ -61,6 +65,8 @@ impl ServerEnd {
             return Poll::Pending;
         }
         pipe.bytes.extend(&bytes[..room]);
+        drop(shared);
+        self.wake_client();
         Poll::Ready(Ok(room))
     }
 
@@ -76,14 +82,21 @@ impl ServerEnd {
 
     pub(crate) fn shutdown_write(&self) {
         self.0.borrow_mut().to_client.write_closed = true;
+        self.wake_client();
+    }
+
+    fn wake_client(&self) {
+        let waker = self.0.borrow_mut().client.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
 impl Drop for ServerEnd {
     fn drop(&mut self) {
-        let mut shared = self.0.borrow_mut();
-        shared.to_client.write_closed = true;
-        shared.to_server.read_closed = true;
+        self.0.borrow_mut().to_server.read_closed = true;
+        self.shutdown_write();
     }
 }
 
@@ -118,6 +131,37 @@ impl ClientEnd {
     pub(crate) fn shutdown_write(&self) {
         self.0.borrow_mut().to_server.write_closed = true;
         self.wake_server();
+    }
+
+    /// Queues the start of `bytes` once there is room.
+    #[cfg(feature = "app")]
+    pub(crate) fn poll_send(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<usize> {
+        match self.send(bytes) {
+            0 if !bytes.is_empty() => self.wait(cx),
+            sent => Poll::Ready(sent),
+        }
+    }
+
+    /// Takes up to `most` bytes of what the server has written, once there are some. None are the end.
+    #[cfg(feature = "app")]
+    pub(crate) fn poll_receive(&self, cx: &Context<'_>, most: usize) -> Poll<Vec<u8>> {
+        let (bytes, has_ended): (Vec<u8>, _) = {
+            let pipe = &mut self.0.borrow_mut().to_client;
+            let wanted = most.min(pipe.bytes.len());
+            (pipe.bytes.drain(..wanted).collect(), pipe.write_closed)
+        };
+        if bytes.is_empty() && !has_ended {
+            return self.wait(cx);
+        }
+        self.wake_server();
+        Poll::Ready(bytes)
+    }
+
+    /// Has this task woken at the next change.
+    #[cfg(feature = "app")]
+    fn wait<T>(&self, cx: &Context<'_>) -> Poll<T> {
+        self.0.borrow_mut().client = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     fn wake_server(&self) {

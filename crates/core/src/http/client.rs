@@ -1,5 +1,7 @@
 //! The host's end of an in-memory connection, for tests of a service without a port.
 
+#[cfg(feature = "app")]
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::{Http, server::Server, transport::Transport};
@@ -19,6 +21,14 @@ pub(crate) fn connect(server: &Rc<Server>, token: u64) -> Handle {
     let (server_end, end) = pair();
     server.connect(Transport::Memory(server_end), None);
     server.http.clients.borrow_mut().insert(Rc::new(Client { end, token }))
+}
+
+/// Connects to a server through memory, for a task on the engine's thread. It comes from where it is said to.
+#[cfg(feature = "app")]
+pub(crate) fn connect_from(server: &Rc<Server>, peer: Option<SocketAddr>) -> ClientEnd {
+    let (server_end, end) = pair();
+    server.connect(Transport::Memory(server_end), peer);
+    end
 }
 
 impl Client {

@@ -2,6 +2,7 @@
 
 mod address;
 mod bind;
+mod held;
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,8 +16,8 @@ use std::{
 
 use rustix::io::Errno;
 
-pub use self::address::Address;
 pub(crate) use self::bind::{adopt, bind};
+pub use self::{address::Address, held::ListeningSocket};
 use super::{server::Server, transport::Transport};
 use crate::{
     engine::{alarm::Alarm, reactor::Source, socket, stream::Stream},

@@ -23,6 +23,8 @@ use std::{cell::RefCell, rc::Rc};
 
 use hyper::body::Incoming;
 
+#[cfg(feature = "app")]
+pub(crate) use self::client::connect_from;
 use self::connection::Connection;
 pub(crate) use self::{
     client::{Client, connect},
@@ -31,7 +33,7 @@ pub(crate) use self::{
     server::Server,
 };
 pub use self::{
-    listen::Address,
+    listen::{Address, ListeningSocket},
     options::{Limits, RouteOptions, ServerOptions, Timeouts},
     reply::ResponseHead,
     routes::Routes,

@@ -26,6 +26,8 @@ pub enum Code {
     OverrideNothing,
     /// A decorator wraps nothing.
     DecorateNothing,
+    /// What is to be made anew while the application runs cannot be.
+    Pinned,
     /// A warning: nothing needs it, so it is never made.
     Unused,
     /// A warning: a collection has no members.
@@ -46,6 +48,7 @@ impl Code {
             Self::UnknownScope => "unknown-scope",
             Self::OverrideNothing => "override-nothing",
             Self::DecorateNothing => "decorate-nothing",
+            Self::Pinned => "pinned",
             Self::Unused => "unused",
             Self::EmptyCollection => "empty-collection",
         }

@@ -60,6 +60,7 @@ pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod order;
 pub(crate) mod plan;
+pub(crate) mod replace;
 pub(crate) mod resolve;
 pub(crate) mod run;
 pub(crate) mod suggest;

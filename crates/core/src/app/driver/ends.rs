@@ -63,6 +63,7 @@ impl Driver {
             }
             if let Some(begun) = listening {
                 state.addresses.extend(begun.addresses());
+                state.doors.extend(begun.door());
                 state.listening.insert(node, begun);
             }
             None

@@ -44,6 +44,7 @@ use self::{
 use super::{
     blueprint::Blueprint,
     error::{AppError, AppFailure, SharedError},
+    http::Door,
     recipe::HookCalls,
     value::Held,
 };
@@ -64,6 +65,15 @@ impl Origin {
     pub(crate) const APP: Self = Self { frame: Frame::APP, op: None };
 }
 
+/// How requests reach the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Through the sockets that it listens on.
+    Sockets,
+    /// Through memory, in tests.
+    Memory,
+}
+
 /// How far the application has come.
 #[derive(Clone, Debug)]
 pub(crate) enum Progress {
@@ -79,6 +89,7 @@ pub(crate) type Settled = Result<(Held, Arc<Epoch>), AppFailure>;
 pub(crate) struct Driver {
     pub(crate) blueprint: Arc<Blueprint>,
     pub(crate) runtime: Handle,
+    pub(crate) reach: Reach,
     zero: Instant,
     state: Mutex<State>,
     alarm: Notify,
@@ -87,11 +98,12 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// Begins a life, and its start.
-    pub(crate) fn launch(blueprint: &Arc<Blueprint>) -> Arc<Self> {
+    pub(crate) fn launch(blueprint: &Arc<Blueprint>, reach: Reach) -> Arc<Self> {
         let state = State::new(Run::new(Arc::clone(&blueprint.plan), blueprint.options.clone()));
         let driver = Arc::new(Self {
             blueprint: Arc::clone(blueprint),
             runtime: Handle::current(),
+            reach,
             zero: Instant::now(),
             state: Mutex::new(state),
             alarm: Notify::new(),
@@ -172,6 +184,11 @@ impl Driver {
         self.look(|state| state.addresses.clone())
     }
 
+    /// The ways in through memory.
+    pub(crate) fn doors(&self) -> Vec<Door> {
+        self.look(|state| state.doors.clone())
+    }
+
     /// Finds a value, or has it made.
     pub(crate) async fn resolve(self: &Arc<Self>, node: NodeId, origin: Origin) -> Result<(Held, Arc<Epoch>), AppError> {
         let asked = self.act(|state, now| state.ask(now, node, origin));
@@ -219,10 +236,10 @@ impl Driver {
         })
     }
 
-    /// Has a value made anew, and returns what tells of the swap.
-    pub(crate) fn reload(self: &Arc<Self>, node: NodeId) -> Result<oneshot::Receiver<Option<AppFailure>>, AppError> {
+    /// Has values made anew together, and returns what tells of the swap.
+    pub(crate) fn reload(self: &Arc<Self>, nodes: &[NodeId]) -> Result<oneshot::Receiver<Option<AppFailure>>, AppError> {
         self.act(|state, now| {
-            let generation = state.run.reload(now, &[node])?;
+            let generation = state.run.reload(now, nodes)?;
             let (sender, receiver) = oneshot::channel();
             state.reloads.push((generation, sender));
             Ok(receiver)

@@ -15,6 +15,7 @@ use crate::{
     Address,
     app::{
         error::{AppFailure, Fatal, SharedError},
+        http::Door,
         listening::Listening,
         recipe::{Close, HookCalls},
         value::Held,
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub(super) added_hooks: HashMap<HookId, HookCalls>,
     pub(super) listening: HashMap<NodeId, Listening>,
     pub(super) addresses: Vec<Address>,
+    pub(super) doors: Vec<Door>,
     pub(super) tickets: HashMap<Ticket, oneshot::Sender<Settled>>,
     /// Scopes that are open, and who waits for the end of each.
     pub(super) frames: HashMap<Frame, Vec<oneshot::Sender<Vec<AppFailure>>>>,
@@ -82,6 +84,7 @@ impl State {
             added_hooks: HashMap::new(),
             listening: HashMap::new(),
             addresses: Vec::new(),
+            doors: Vec::new(),
             tickets: HashMap::new(),
             frames: HashMap::new(),
             reloads: Vec::new(),

@@ -13,7 +13,9 @@
 
 mod body;
 mod exchange;
+mod memory;
 mod server;
+mod stillness;
 mod thread;
 
 use std::{fmt, net::SocketAddr, num::NonZero, sync::Arc};
@@ -22,6 +24,7 @@ use ::http::{Request, Response};
 use bytes::Buf;
 
 pub use self::body::{BodyError, RequestBody};
+pub(crate) use self::memory::{Door, Outgoing};
 use super::{
     call::Call, declare::Listener, error::BoxError, handle::AppHandle, parameter::InListener, recipe::BoxFuture,
     verbs::listener_labelled,
@@ -92,7 +95,8 @@ impl From<Address> for Http {
     }
 }
 
-/// The address of the client that sent a request, in the request's extensions. Requests over a unix socket have none.
+/// The address of the client that sent a request, in the request's extensions. Requests over a unix socket have none; those of a
+/// [`TestClient`](super::TestClient) come from `127.0.0.1:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 

@@ -16,12 +16,14 @@ use tokio::{
 
 use super::{
     Http, Service,
-    thread::{EngineThread, Order, Orders},
+    memory::{self, Door},
+    stillness::Stillness,
+    thread::{EngineThread, Entrance, Order, Orders},
 };
 use crate::{
     Address, Error, ServerOptions,
     app::{
-        driver::wait::first_of,
+        driver::{Reach, wait::first_of},
         error::Panicked,
         handle::AppHandle,
         listening::{Hurry, Listening},
@@ -45,11 +47,28 @@ impl Drop for Serving {
     }
 }
 
-/// Starts every engine, and returns when all of them listen.
-pub(super) async fn start<S: Service>(http: Http, app: AppHandle, service: S) -> Result<Listening, Error> {
-    let Http { address, threads, mut options } = http;
+/// Starts every engine, and returns when all of them take requests.
+pub(super) async fn start<S: Service>(mut http: Http, app: AppHandle, service: S) -> Result<Listening, Error> {
     // The time for a drain comes with its order.
-    options.timeouts.drain = None;
+    http.options.timeouts.drain = None;
+    match app.driver().reach {
+        Reach::Sockets => listen(http, app, service).await,
+        Reach::Memory => open_door(http, app, service).await,
+    }
+}
+
+/// One engine that is reached through memory, however many would share a port.
+async fn open_door<S: Service>(http: Http, app: AppHandle, service: S) -> Result<Listening, Error> {
+    let Http { address, options, .. } = http;
+    let grace = app.driver().blueprint.options.grace;
+    let entrance = Entrance::Memory { peer: memory::peer(&address), stillness: Stillness::new(&app.driver().runtime) };
+    let (serving, _) = Starting { number: 0, entrance, options, app }.start(service).await?;
+    let door = Door::new(address, serving.orders.clone());
+    Ok(Engines(vec![serving]).listening(grace).through(door))
+}
+
+async fn listen<S: Service>(http: Http, app: AppHandle, service: S) -> Result<Listening, Error> {
+    let Http { address, threads, options } = http;
     let mut addresses = resolved(address).await?;
     if threads > 1 && addresses.iter().any(|address| matches!(address, Address::Unix(_))) {
         return Err(Error::invalid(
@@ -59,11 +78,12 @@ pub(super) async fn start<S: Service>(http: Http, app: AppHandle, service: S) ->
     }
     let mut engines = Engines(Vec::new());
     for number in 0..threads {
-        let starting = Starting { number, addresses, is_shared: threads > 1, options: options.clone(), app: app.clone() };
+        let entrance = Entrance::Sockets { addresses, is_shared: threads > 1 };
+        let starting = Starting { number, entrance, options: options.clone(), app: app.clone() };
         let (serving, address) = starting.start(service.clone()).await?;
         engines.0.push(serving);
         // The others share the port that the first was given.
-        addresses = vec![address];
+        addresses = address.into_iter().collect();
     }
     let listening = engines.listening(app.driver().blueprint.options.grace);
     Ok(addresses.into_iter().fold(listening, Listening::at))
@@ -72,19 +92,19 @@ pub(super) async fn start<S: Service>(http: Http, app: AppHandle, service: S) ->
 /// One engine that is about to be started.
 struct Starting {
     number: usize,
-    addresses: Vec<Address>,
-    is_shared: bool,
+    entrance: Entrance,
     options: ServerOptions,
     app: AppHandle,
 }
 
 impl Starting {
-    async fn start<S: Service>(self, service: S) -> Result<(Serving, Address), Error> {
+    async fn start<S: Service>(self, service: S) -> Result<(Serving, Option<Address>), Error> {
         let (bound, is_bound) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let name = format!("hostloop-http-{}", self.number);
         let thread = thread::Builder::new().name(name).spawn(move || {
-            let cut = match EngineThread::bind(&self.addresses, self.is_shared, self.options, service) {
+            let _working = self.entrance.stillness().map(Stillness::working);
+            let cut = match EngineThread::open(self.entrance, self.options, service) {
                 Ok((thread, address, orders)) => {
                     // If the start was given up, this is dropped and closes the engine.
                     drop(bound.send(Ok((Serving { orders, ended, cut: 0 }, address))));
@@ -146,12 +166,12 @@ impl Engines {
 
     /// Drains all of them at once, until each thread has let go of the service.
     async fn drain(mut self, patience: Option<Duration>, hurried: Arc<Notify>, grace: Duration) -> Result<(), CutOff> {
-        self.order(Order::Drain(patience));
+        self.order(|| Order::Drain(patience));
         if first_of(self.ended(), hurried.notified()).await.is_err() {
             // Requests get their 503, and clients some time to take it.
-            self.order(Order::Drain(Some(Duration::ZERO)));
+            self.order(|| Order::Drain(Some(Duration::ZERO)));
             if timeout(grace / 2, self.ended()).await.is_err() {
-                self.order(Order::Close);
+                self.order(|| Order::Close);
                 self.ended().await;
             }
         }
@@ -161,8 +181,8 @@ impl Engines {
         }
     }
 
-    fn order(&self, order: Order) {
-        self.0.iter().for_each(|serving| serving.orders.give(order));
+    fn order(&self, order: impl Fn() -> Order) {
+        self.0.iter().for_each(|serving| serving.orders.give(order()));
     }
 
     /// Waits until every thread has ended. Dropped and called again, it goes on.

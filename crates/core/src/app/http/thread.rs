@@ -4,6 +4,7 @@
 //! a flag which is looked at before the thread waits, from another it is a post that ends the wait.
 
 use std::{
+    net::SocketAddr,
     rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,6 +19,7 @@ use std::{
 use ::http::Request;
 use tokio::{
     runtime::Handle as Runtime,
+    sync::oneshot,
     task::{AbortHandle, LocalSet},
 };
 
@@ -25,6 +27,8 @@ use super::{
     Peer, Service,
     body::{Reading, RequestBody},
     exchange::Exchange,
+    memory::{Requests, converse},
+    stillness::Stillness,
 };
 use crate::{
     Access, Address, Cause, Chunk, Config, Engine, Error, ErrorKind, Event, Events, Handle, Remote, RequestHead, RouteOptions,
@@ -36,12 +40,32 @@ const SERVER: u64 = 0;
 const RING: u64 = 1;
 
 /// What the thread is told to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Order {
     /// Drain within this time.
     Drain(Option<Duration>),
     /// Close everything now.
     Close,
+    /// Open a connection in memory.
+    Connect(oneshot::Sender<Requests>),
+}
+
+/// How requests come to the thread.
+#[derive(Clone)]
+pub(super) enum Entrance {
+    /// By the first of these addresses that can be listened on, together with others or alone.
+    Sockets { addresses: Vec<Address>, is_shared: bool },
+    /// Through memory, from this address.
+    Memory { peer: Option<SocketAddr>, stillness: Arc<Stillness> },
+}
+
+impl Entrance {
+    pub(super) fn stillness(&self) -> Option<&Arc<Stillness>> {
+        match self {
+            Self::Sockets { .. } => None,
+            Self::Memory { stillness, .. } => Some(stillness),
+        }
+    }
 }
 
 /// What wakes the thread.
@@ -49,12 +73,16 @@ pub(super) struct Bell {
     owner: ThreadId,
     is_rung: AtomicBool,
     remote: Remote,
+    stillness: Option<Arc<Stillness>>,
     wanted: Mutex<Vec<Arc<Reading>>>,
 }
 
 impl Bell {
     fn ring(&self) {
         if !self.is_rung.swap(true, Ordering::AcqRel) && thread::current().id() != self.owner {
+            if let Some(stillness) = &self.stillness {
+                stillness.begin();
+            }
             // An engine that is closed needs no waking, and one post is never too many.
             let _ = self.remote.post(RING);
         }
@@ -101,6 +129,7 @@ impl Orders {
 pub(super) struct EngineThread<S> {
     engine: Rc<Engine>,
     server: Handle,
+    entrance: Entrance,
     service: S,
     orders: mpsc::Receiver<Order>,
     bell: Arc<Bell>,
@@ -120,28 +149,27 @@ struct Serving {
 }
 
 impl<S: Service> EngineThread<S> {
-    /// Makes an engine on this thread and binds it.
-    pub(super) fn bind(
-        addresses: &[Address],
-        is_shared: bool,
-        options: ServerOptions,
-        service: S,
-    ) -> Result<(Self, Address, Orders), Error> {
+    /// Makes an engine on this thread and has it listen. Returns where it does, if it has an address.
+    pub(super) fn open(entrance: Entrance, options: ServerOptions, service: S) -> Result<(Self, Option<Address>, Orders), Error> {
         let engine = Rc::new(Engine::new(Config::default())?);
         let server = engine.http_server(options, SERVER)?;
         engine.http_fallback(server, SERVER, RouteOptions::default())?;
-        let address = listen(&engine, server, addresses, is_shared)?;
+        let address = match &entrance {
+            Entrance::Sockets { addresses, is_shared } => Some(listen(&engine, server, addresses, *is_shared)?),
+            Entrance::Memory { .. } => None,
+        };
         let (sender, orders) = mpsc::channel();
         let bell = Arc::new(Bell {
             owner: thread::current().id(),
             // The first look lets the futures know whom to wake.
             is_rung: AtomicBool::new(true),
             remote: engine.remote(),
+            stillness: entrance.stillness().cloned(),
             wanted: Mutex::default(),
         });
         let orders_for = Orders { sender, bell: Arc::clone(&bell) };
         let futures = LocalSet::new();
-        Ok((Self { engine, server, service, orders, bell, futures, requests: Vec::new(), cut: 0 }, address, orders_for))
+        Ok((Self { engine, server, entrance, service, orders, bell, futures, requests: Vec::new(), cut: 0 }, address, orders_for))
     }
 
     /// Serves until the server has drained or is closed, and returns how many requests were cut off.
@@ -156,7 +184,7 @@ impl<S: Service> EngineThread<S> {
                 self.poll_futures(&waker);
             }
             self.read_bodies();
-            let wait = self.bell.is_rung.load(Ordering::Acquire).then_some(Duration::ZERO);
+            let wait = self.longest_wait();
             match self.engine.park(&mut events, wait) {
                 Ok(()) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Forked) => return self.cut,
@@ -170,16 +198,35 @@ impl<S: Service> EngineThread<S> {
         }
     }
 
+    /// How long the thread may wait for what is new: not at all if its futures, or the engine's, have something to do.
+    fn longest_wait(&self) -> Option<Duration> {
+        let is_rung = || self.bell.is_rung.load(Ordering::Acquire);
+        let rests = match &self.entrance {
+            Entrance::Sockets { .. } => !is_rung(),
+            // What the engine does first in a turn may be what a client in memory waits for, and would not end the wait.
+            Entrance::Memory { stillness, .. } => stillness.wait_unless(|| self.engine.needs_turn() || is_rung()),
+        };
+        (!rests).then_some(Duration::ZERO)
+    }
+
     fn follow_orders(&self) {
         for order in self.orders.try_iter() {
             let followed = match order {
                 Order::Drain(patience) => self.engine.http_drain(self.server, patience),
                 Order::Close => self.engine.close(),
+                Order::Connect(reply) => self.connect(reply),
             };
             if let Err(error) = followed {
-                tracing::debug!(target: "hostloop::http", %error, ?order, "the server has ended before");
+                tracing::debug!(target: "hostloop::http", %error, "the server has ended before");
             }
         }
+    }
+
+    fn connect(&self, reply: oneshot::Sender<Requests>) -> Result<(), Error> {
+        let Entrance::Memory { peer, .. } = self.entrance else { return Ok(()) };
+        let end = self.engine.http_connect_from(self.server, peer)?;
+        self.futures.spawn_local(converse(end, reply));
+        Ok(())
     }
 
     fn poll_futures(&mut self, waker: &Waker) {

@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::{
     super::graph::{NodeId, NodeKind},
-    super::plan::Dep,
+    super::replace::Pinned,
     Age, Run, Stage,
     build::{Waiter, Wish},
     command::{Arg, CancelReason, CloseCause, Command, EventKind, Failure, FailureCause, HookId, Instance, Outcome},
@@ -74,7 +74,7 @@ impl Run {
             return Err(Error::conflict("reload", format!("the application is {}; reload it while it runs", self.stage.name())));
         }
         let nodes: Vec<_> = nodes.iter().map(|&node| self.plan.behind(node)).collect();
-        let is_affected = self.affected(&nodes);
+        let is_affected = self.plan.with_holders(&nodes);
         self.check_reload(&nodes, &is_affected)?;
         if self.reload.is_some() {
             self.reload_next.extend(nodes);
@@ -85,45 +85,20 @@ impl Run {
         Ok(self.generation)
     }
 
-    /// The nodes, and those who hold them.
-    fn affected(&self, nodes: &[NodeId]) -> Vec<bool> {
-        let mut is_affected = vec![false; self.plan.len()];
-        nodes.iter().for_each(|node| is_affected[node.index()] = true);
-        for &node in self.plan.order() {
-            let holds = |dep: &Dep| dep.eager().is_some_and(|dep| is_affected[dep.index()]);
-            if self.plan.depth(node) == 0 && self.plan.deps(node).iter().any(holds) {
-                is_affected[node.index()] = true;
-            }
-        }
-        is_affected
-    }
-
     fn check_reload(&self, nodes: &[NodeId], is_affected: &[bool]) -> Result<()> {
-        for &node in nodes {
-            if !matches!(self.plan.kind(node), NodeKind::Factory | NodeKind::Resource | NodeKind::Decorator)
-                || self.plan.depth(node) > 0
-            {
-                let message =
-                    format!("`{}` is not made by the application's scope, so it cannot be made anew", self.plan.label(node));
-                return Err(Error::conflict("reload", message));
+        let plan = &self.plan;
+        let message = match plan.pinned(nodes, is_affected) {
+            None => return Ok(()),
+            Some(Pinned::NotMade(node)) => {
+                format!("`{}` is not made by the application's scope, so it cannot be made anew", plan.label(node))
             }
-        }
-        let is_pinned = |node: &NodeId| is_affected[node.index()] && self.plan.kind(*node) == NodeKind::Listener;
-        match self.plan.nodes().find(is_pinned) {
-            None => Ok(()),
-            Some(pinned) => {
-                let path: Vec<_> =
-                    self.way_down(pinned, is_affected).iter().map(|&node| self.plan.step(node).to_string()).collect();
-                let message =
-                    format!("listener `{}` holds it and cannot be replaced: {}", self.plan.label(pinned), path.join(" -> "));
-                Err(Error::conflict("reload", format!("{message}; have it ask lazily")))
+            Some(Pinned::Held(way)) => {
+                let steps: Vec<_> = way.iter().map(|&node| plan.step(node).to_string()).collect();
+                let listener = plan.label(way[0]);
+                format!("listener `{listener}` holds it and cannot be replaced: {}; have it ask lazily", steps.join(" -> "))
             }
-        }
-    }
-
-    fn way_down(&self, from: NodeId, is_affected: &[bool]) -> Vec<NodeId> {
-        let next = |node: &NodeId| self.plan.deps(*node).iter().filter_map(|dep| dep.eager()).find(|dep| is_affected[dep.index()]);
-        std::iter::successors(Some(from), next).collect()
+        };
+        Err(Error::conflict("reload", message))
     }
 
     fn begin_reload(&mut self, is_affected: Vec<bool>) {
@@ -357,7 +332,7 @@ impl Run {
         }
         let nodes = std::mem::take(&mut self.reload_next);
         self.generation += 1;
-        let is_affected = self.affected(&nodes);
+        let is_affected = self.plan.with_holders(&nodes);
         self.begin_reload(is_affected);
     }
 
