@@ -22,6 +22,7 @@ from .http.testing import TestClient
 from .http.workers import Supervisor, worker_slot
 from .http.write import is_direct
 from .lifecycle.assembly import Assembly
+from .lifecycle.block import Block
 from .lifecycle.container import Container
 from .lifecycle.declare import Declaration, context
 from .lifecycle.options import Lifetimes
@@ -279,17 +280,19 @@ class App(Assembly):
         `server.url` tells where; port 0 takes any free port. An application that runs in this loop already serves there too.
         """
         addresses = await addresses_of(host, port, unix)
-        async with self._serving(lambda server: bind(server, addresses)) as (_, server):
+        async with self._serving(lambda server: bind(server, addresses), block=Block()) as (_, server):
             yield server
 
     @asynccontextmanager
     async def unbound(self) -> AsyncIterator[Server]:
         """As `listen`, with a server that listens nowhere yet; `server.listen` adds addresses."""
-        async with self._serving(lambda _: None) as (_, server):
+        async with self._serving(lambda _: None, block=Block()) as (_, server):
             yield server
 
     @asynccontextmanager
-    async def _serving(self, bind: Bind, outside: Outside = NOTHING) -> AsyncIterator[tuple[Container, Server]]:
+    async def _serving(
+        self, bind: Bind, outside: Outside = NOTHING, block: Block | None = None
+    ) -> AsyncIterator[tuple[Container, Server]]:
         running = self._containers.get(asyncio.get_running_loop())
         servers = running.listener if running is not None else self._make_listener()
         assert isinstance(servers, Servers)
@@ -302,7 +305,7 @@ class App(Assembly):
             self._is_served, self._wiring = True, None
         future = servers.want(bind)
         try:
-            async with self._live(servers, outside) as container:
+            async with self._live(servers, outside, block) as container:
                 yield container, future.result()
         finally:
             await servers.close_all()

@@ -23,6 +23,7 @@ from ..errors import InvalidError
 from ..lifecycle.keys import Wanted
 from .inject import Provided
 from .request import Request
+from .unreadable import is_pydantic, why_unreadable
 
 __all__ = ["Parameter", "describe", "parameters_of"]
 
@@ -103,6 +104,11 @@ def parameter_of(
     if annotation is Request:
         return Parameter(name, "request", annotation, is_keyword_only=keyword_only)
     if is_body(annotation):
+        if why := why_unreadable(annotation):
+            raise InvalidError(
+                f"{where} has the parameter {name}: {show(annotation)}, which no request can give: {why}, or provide it: "
+                "App(provide(...))"
+            )
         return Parameter(name, "body", annotation, default, is_keyword_only=keyword_only)
     is_list = is_scalar_list(without_none(annotation))
     if is_list or is_scalar(annotation):
@@ -169,11 +175,6 @@ def is_structured(annotation: Any) -> bool:
         or hasattr(annotation, "__attrs_attrs__")
         or is_pydantic(annotation)
     )
-
-
-def is_pydantic(annotation: Any) -> bool:
-    """Whether it is a pydantic model, without importing pydantic."""
-    return isinstance(annotation, type) and hasattr(annotation, "model_validate_json")
 
 
 def describe(handler: Callable[..., Any]) -> str:

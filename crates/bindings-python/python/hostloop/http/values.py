@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from ..errors import HTTPError
-from .parameters import Parameter, is_pydantic, show, without_none
+from .parameters import Parameter, show, without_none
+from .unreadable import is_pydantic
 
 __all__ = ["Refused", "body_decoder", "converter"]
 
@@ -139,7 +140,9 @@ def body_faults(decode: Callable[[bytes], Any], body: bytes) -> list[dict[str, A
 
 
 def decode_unknown(annotation: Any, value: Any) -> Any:
-    """What msgspec does not know: a pydantic model within another type."""
+    """What msgspec does not know: a pydantic model within another type, and `object`, which is anything."""
+    if annotation is object:
+        return value
     if is_pydantic(annotation):
         return annotation.model_validate(value)
     raise NotImplementedError(f"{show(annotation)} cannot be read from JSON")

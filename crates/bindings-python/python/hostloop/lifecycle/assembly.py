@@ -10,16 +10,18 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
 from .._core import ManualClock
-from ..errors import ClosedError, ConflictError, InvalidError, Mistake, StoppedError, mistake_of
+from ..errors import ClosedError, ConflictError, InvalidError, LifecycleError, Mistake, StoppedError, mistake_of
 from .activities import Listener
+from .block import Block
 from .container import Container
 from .declare import APP, Declaration, Supply, refuse_others
 from .events import Event, log
-from .keys import Key
+from .keys import Key, unhashable
 from .options import Lifetimes
 from .outside import NOTHING, Outside, heeded
 from .scope import Scope, current_scope, make_scope
 from .signals import STOPPING
+from .source import show_value
 from .table import NEW
 from .values import requester
 from .watch import Reloads
@@ -52,7 +54,8 @@ class Assembly:
         self._containers: dict[asyncio.AbstractEventLoop, Container] = {}
         self._only: Container | None = None
         """The container, if there is one alone."""
-        self._stack: AsyncExitStack | None = None
+        self._stacks: dict[asyncio.AbstractEventLoop, AsyncExitStack] = {}
+        """What `async with` has entered in each loop."""
         self._clock: ManualClock | None = None
         self._observe: Callable[[Event], None] | None = None
         self.lifetimes = lifetimes or Lifetimes()
@@ -124,7 +127,7 @@ class Assembly:
         other._overridden = self
         other._overrides = (*self._overrides, *declarations)
         other._own = Supply("App", "", other, own_keys(type(self)), is_built_in=True)
-        other._wiring, other._containers, other._only, other._stack = None, {}, None, None
+        other._wiring, other._containers, other._only, other._stacks = None, {}, None, {}
         other.check()
         return other
 
@@ -147,19 +150,23 @@ class Assembly:
     # The life.
 
     async def __aenter__(self: A) -> A:
+        """Starts everything. If the application fails later, the block is cancelled, and ends with the failure."""
         stack = AsyncExitStack()
-        await stack.enter_async_context(self._live(self._make_listener()))
-        self._stack = stack
+        await stack.enter_async_context(self._live(self._make_listener(), block=Block()))
+        self._stacks[asyncio.get_running_loop()] = stack
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        stack, self._stack = self._stack, None
+        stack = self._stacks.pop(asyncio.get_running_loop(), None)
         if stack is not None:
             await stack.__aexit__(kind, error, trace)
 
     @asynccontextmanager
-    async def _live(self, listener: Listener, outside: Outside = NOTHING) -> AsyncIterator[Container]:
-        """Runs the application while the block does: starts everything, and stops everything."""
+    async def _live(self, listener: Listener, outside: Outside = NOTHING, block: Block | None = None) -> AsyncIterator[Container]:
+        """Runs the application while the block does: starts everything, and stops everything.
+
+        A `block` of the user's is cancelled if the application fails meanwhile.
+        """
         loop = asyncio.get_running_loop()
         if loop in self._containers:
             raise ConflictError("the application runs in this loop already; start it once")
@@ -168,12 +175,21 @@ class Assembly:
         try:
             with heeded(outside, container):
                 await container.start()
+                container.block = block
+                error: BaseException | None = None
                 try:
                     yield container
-                except BaseException as error:
+                except BaseException as raised:
+                    error = raised
+                try:
+                    if block is not None:
+                        error = await block.leave(error)
                     await end(container, error)
-                    raise
-                await end(container, None)
+                    if error is not None:
+                        raise error
+                finally:
+                    # An error holds its traceback, and that this frame.
+                    del error
         finally:
             self._remember(loop, None)
 
@@ -206,7 +222,7 @@ class Assembly:
         """Begins to stop the application, and returns at once: anything that runs in its loop may call it, also constructors.
 
         `code` is what the process ends with if `run` runs it; the code of the first call holds. An application that does not run
-        is left alone.
+        is left alone. The block of `async with app:` goes on, and learns of the end by `wait`.
         """
         for container in self._containers.values():
             container.stop(code)
@@ -241,12 +257,18 @@ class Assembly:
         raises.
         """
         container = self._only or self._running()
-        if get_scope() is None:
-            try:
-                return ready(container.known[wanted])
-            except KeyError:
-                pass
-        if (node := container.wiring.looked_up.get(wanted)) in container.joined and get_scope() is None and get_requester() is None:
+        try:
+            if get_scope() is None:
+                try:
+                    return ready(container.known[wanted])
+                except KeyError:
+                    pass
+            node = container.wiring.looked_up.get(wanted)
+        except TypeError:
+            if refusal := unhashable(wanted):
+                raise refusal from None
+            raise
+        if node in container.joined and get_scope() is None and get_requester() is None:
             return container.wait_with_others(node)
         scope = open_scope(container)
         return scope.resolve(wanted) if scope is not None else resolve_in_app(container, wanted)
@@ -275,6 +297,11 @@ class Assembly:
             known = " or ".join(f'"{scope}"' for scope in self._scopes[1:])
             rest = ", or `async with app:` for the application's" if name == APP else ""
             raise InvalidError(f"scope is {name!r}; use {known}{rest}")
+        if given is not None and given.__class__ is not dict and not isinstance(given, Mapping):
+            raise InvalidError(
+                f'scope "{name}" is given {show_value(given)}; give it values by their types, as declared with context: '
+                f'app.scope("{name}", {{User: user}})'
+            )
         parent = current_scope.get()
         while parent is not None and (parent.depth >= depth or parent.container is not container):
             parent = parent.parent
@@ -322,6 +349,8 @@ async def end(container: Container, error: BaseException | None) -> None:
         return
     if error is None or not isinstance(failure, Exception):
         raise failure
+    if container.block is not None and container.block.was_cancelled and isinstance(error, Exception):
+        raise LifecycleError("the application failed, and so did the block that it ran for", [failure, error])
     log.error("the application did not stop well after %r", error, exc_info=failure)
 
 

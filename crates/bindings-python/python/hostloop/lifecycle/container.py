@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._core import ManualClock
-from ..errors import StoppedError
+from ..errors import ClosedError, StoppedError
 from .activities import Activities, Listener
+from .block import Block
 from .building import UNSET
 from .events import Event, log
-from .failures import as_one
+from .failures import as_one, note
 from .generation import Generation
+from .held import leave
 from .options import Lifetimes
+from .owner import Owner
 from .wiring import Wiring
 
 if TYPE_CHECKING:
@@ -47,6 +50,12 @@ class Container(Activities):
         self.code = 0
         """What `stop` was given, or 1 if something failed."""
         self.signals = 0
+        self.block: Block | None = None
+        """The block of the user's that it runs for, if that is to end when it fails."""
+        self._is_asked = False
+        """Whether somebody has asked it to stop, so that it does not stop by a failure."""
+        self._is_failing = False
+        self._is_broken_off = False
         self._up: asyncio.Future[None] = self.loop.create_future()
         self._down: asyncio.Future[BaseException | None] = self.loop.create_future()
         # Scopes.
@@ -78,6 +87,8 @@ class Container(Activities):
             self.stop()
             await self.down()
             raise
+        if self._is_failing:
+            await self.down()
         if self._down.done():
             error = self._down.result()
             raise StoppedError(self.exit_code) if error is None else error
@@ -96,11 +107,21 @@ class Container(Activities):
         """Whether everything has ended."""
         return self._down.done()
 
+    def stop(self, code: int = 0) -> None:
+        """Begins to stop; the first code holds."""
+        self._note_asked()
+        super().stop(code)
+
     def signal(self, number: int) -> None:
         """Takes a signal: the first stops, the second cuts the stop short, the third ends the process."""
+        self._note_asked()
         self.signals += 1
         self.run.signal(number)
         self.wake()
+
+    def _note_asked(self) -> None:
+        if self.fatal is None and self.run.stage == "running":
+            self._is_asked = True
 
     def cut_short(self) -> None:
         """Stops, and has what is left end soon."""
@@ -120,33 +141,109 @@ class Container(Activities):
             except asyncio.CancelledError as error:
                 cancelled = error
                 self.cut_short()
-        if cancelled is not None:
-            raise cancelled
-        return self._down.result()
+        failure = self._down.result()
+        if cancelled is None:
+            return failure
+        if failure is not None:
+            log.error("the application did not stop well after %r", cancelled, exc_info=failure)
+        raise cancelled
 
     def _started(self) -> None:
         self._up.set_result(None)
 
     def _stopped(self, code: int, failures: list[Any]) -> None:
+        self._end(code, self.errors.all_of(failures))
+
+    def _end(self, code: int, errors: list[BaseException]) -> None:
+        """Tells all who wait that everything has ended."""
         self.code = code
         self.is_closing = True
         self._cancel_timer()
-        errors = self.errors.all_of(failures)
-        if self.fatal is not None and self.fatal not in errors:
+        if self.fatal is not None and not any(error is self.fatal for error in errors):
             errors.append(self.fatal)
         word = "stop" if self._up.done() else "start"
         self._down.set_result(as_one(errors, f"the application did not {word} well"))
         if not self._up.done():
             self._up.set_result(None)
 
+    def _break_off(self, error: BaseException) -> None:
+        if self._is_broken_off or self._down.done():
+            log.critical("hostloop itself failed after the end", exc_info=error)
+            return
+        self._is_broken_off = self.is_closing = True
+        self.fatal = self.fatal or error
+        if isinstance(error, Exception):
+            note(error, "hostloop itself failed; please report this")
+            log.critical("hostloop itself failed; everything ends without order", exc_info=error)
+        self._hold_up(self._abort(self._fail_block()), "abort")
+
+    async def _abort(self, has_block: bool) -> None:
+        """Ends what runs and takes back what is held, the last first, whatever fails."""
+        if has_block:
+            await self._await_block()
+        tasks, held = list(self.tasks.values()), list(self._held.items())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.lifetimes.grace)
+        for instance, made in reversed(held):
+            try:
+                await asyncio.wait_for(self._left(instance, made), self.lifetimes.stop_step_timeout)
+            except BaseException as error:
+                log.error("a teardown failed", exc_info=error)
+        for future in self._unanswered():
+            if not future.done():
+                future.set_exception(ClosedError("the application has failed and ended; its log says why"))
+        self._end(1, [])
+
+    async def _left(self, instance: int, made: Any) -> None:
+        """Leaves what is held."""
+        recipe = self.wiring.nodes[self._nodes[instance]].recipe
+        if isinstance(made, Owner):
+            await made.left(None, self.lifetimes.grace)
+        else:
+            leave(recipe.style, made, None, recipe.name)
+
+    def _unanswered(self) -> list[asyncio.Future[Any]]:
+        """The futures of those who wait for values and reloads."""
+        asked = [future for future, _ in self._tickets.values()]
+        return [*asked, *(future for futures in self._reloads.values() for future in futures)]
+
+    # The block that it runs for.
+
+    def _fail_block(self) -> bool:
+        """Has the block end, and returns whether that is to be waited for."""
+        self._is_failing = True
+        return self.block is not None and self.block.cancel()
+
+    async def _await_block(self) -> None:
+        """Lets the block end before anything that it may use."""
+        timeout = self.lifetimes.stop_step_timeout
+        if self.block is not None and not await self.block.ended(timeout):
+            log.error("the application has failed, and its block did not end in %s s; the stop goes on beside it", timeout)
+
+    async def _stop_after_block(self) -> None:
+        await self._await_block()
+        if not self._is_broken_off:
+            self._is_held_up = False
+            self.wake()
+
     # Scopes that are still open when values are taken back.
 
     def _happened(self, event: Event) -> None:
-        if event[1] == "phase" and event[4] == "closing":
+        if event[1] != "phase":
+            return
+        if event[4] == "pre-stop" and not self._is_asked and self._fail_block():
+            self._hold_up(self._stop_after_block(), "await the block")
+        if event[4] == "closing":
             self.is_closing = True
             if self.scopes:
-                self._is_held_up = True
-                self._context.copy().run(self.loop.create_task, self._close_scopes(), name="hostloop close scopes")
+                self._hold_up(self._close_scopes(), "close scopes")
+
+    def _hold_up(self, call: Coroutine[Any, Any, Any], what: str) -> None:
+        """Has no command done before a coroutine says so."""
+        self._is_held_up = True
+        self._context.copy().run(self.loop.create_task, call, name=f"hostloop {what}")
 
     async def _close_scopes(self) -> None:
         """Closes what was made in scopes, before anything that it was made of."""

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import InvalidError
+from .fit import is_no, makes_no
 from .handles import Lifecycle, Stop, WorkerHandle
 from .keys import Key, read_key
 from .options import OnExhausted, Policy, Restart, seconds
 from .recipe import NOTHING, Recipe, Style, read_recipe
-from .source import called_at, label_of, quoted, show_type
+from .source import called_at, label_of, quoted, show_type, show_value
 
 __all__ = [
     "Declaration",
@@ -119,11 +120,19 @@ def supply(*values: Any, as_: Any = None, name: str | None = None) -> Declaratio
     `as_` is the type that one value is provided as instead, or several: `supply(FakeMailer(), as_=Mailer)`. `name` tells it from
     others of the type, which are then asked for by `Annotated[T, Named(name)]`. Values are not taken back at the end.
 
-    Raises `InvalidError` for text and numbers without a name: every parameter of the type would be given them.
+    A class itself is supplied as the type of classes: `supply(SmtpMailer, as_=type[Mailer])`.
+
+    Raises `InvalidError` for text and numbers without a name: every parameter of the type would be given them; for None; and for a
+    value that is no instance of `as_`, as far as `isinstance` can tell.
     """
+    if not values:
+        raise InvalidError("supply is given nothing; give it a value")
     if (as_ is not None or name is not None) and len(values) != 1:
         raise InvalidError(f"supply is given {len(values)} values with as_ or name; supply each by itself")
     source = called_at()
+    for value in values:
+        refuse_unmeant(value, as_, source)
+        refuse_misfit(value, as_, source)
     made = tuple(Supply(label_of(type(value)), source, value, keys_of(type(value), as_, name)) for value in values)
     for declaration in made:
         refuse_plain(declaration, declaration.keys)
@@ -148,7 +157,8 @@ def provide(
 
     - `scope`: how long a value lives, and for whom it is made once: `"app"`, `"request"`, a scope of your own, or `"transient"`
       for one that is made anew for each who asks.
-    - `as_`: the type that it is provided as instead, or a tuple of them.
+    - `as_`: the type that it is provided as instead, or a tuple of them. What the factory says that it returns must not be another
+      class altogether.
     - `name`: tells it from others of the type.
     - `timeout`, `stop_timeout`: seconds for making it and for taking it back, if that is asynchronous. The default is
       `Lifetimes.step_timeout` and `stop_step_timeout` in the application's scope, none in shorter ones.
@@ -157,6 +167,7 @@ def provide(
     recipe = read_recipe(factory, "provide", (Lifecycle,))
     check_scope(recipe, scope)
     keys = provided_keys(recipe, "provide", as_, name)
+    refuse_other(recipe, as_)
     check_times(recipe, timeout, stop_timeout)
     return Provide(
         recipe.label,
@@ -336,8 +347,46 @@ def check_scope(recipe: Recipe, scope: Any) -> None:
 
 
 def keys_of(own: Any, as_: Any, name: str | None) -> tuple[Key, ...]:
-    types = (own,) if as_ is None else as_ if isinstance(as_, tuple) else (as_,)
-    return tuple(read_key(wanted, name) for wanted in types)
+    return tuple(read_key(wanted, name) for wanted in ((own,) if as_ is None else listed(as_)))
+
+
+def listed(as_: Any) -> tuple[Any, ...]:
+    """The types of `as_`: one, or several."""
+    return as_ if isinstance(as_, tuple) else (as_,)
+
+
+def refuse_unmeant(value: Any, as_: Any, source: str) -> None:
+    """Refuses values that nobody means to supply as they are."""
+    if as_ is not None:
+        return
+    if value is None:
+        raise InvalidError(f"supply ({source}) is given None, which nobody can ask for; leave it out, and ask for `T | None`")
+    if isinstance(value, type):
+        label = label_of(value)
+        raise InvalidError(
+            f"supply ({source}) is given {show_value(value)} itself; write supply({label}()), or provide({label}) to have it "
+            f"made; the class is what supply({label}, as_=type[{label}]) gives"
+        )
+
+
+def refuse_misfit(value: Any, as_: Any, source: str) -> None:
+    """Refuses a value that is not of the types that it is supplied as."""
+    for wanted in () if as_ is None else listed(as_):
+        if is_no(value, wanted):
+            shown, own = show_type(wanted), label_of(value if isinstance(value, type) else type(value))
+            fix = f"supply({own}(), ...)" if isinstance(value, type) else f"let `{own}` extend `{shown}`, or mend as_"
+            raise InvalidError(f"supply ({source}) is given {show_value(value)} as `{shown}`, which it is no instance of; {fix}")
+
+
+def refuse_other(recipe: Recipe, as_: Any) -> None:
+    """Refuses a factory that makes something of another type than it provides."""
+    for wanted in () if as_ is None or recipe.returns is NOTHING else listed(as_):
+        if makes_no(recipe.returns, wanted):
+            made, shown = show_type(recipe.returns), show_type(wanted)
+            raise InvalidError(
+                f"provide: {recipe.name} makes `{made}`, which is no `{shown}`; let `{made}` extend `{shown}`, or mend as_ or the "
+                "return annotation"
+            )
 
 
 def provided_keys(recipe: Recipe, word: str, as_: Any, name: str | None) -> tuple[Key, ...]:

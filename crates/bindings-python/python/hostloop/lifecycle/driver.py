@@ -4,6 +4,9 @@
 
 A command names the method that does it. What can be done at once (a `def` constructor) is answered before the next command is
 looked at; what waits has a task of its own, in the context that the application was started in.
+
+Functions of the user's fail in their commands, and the run says what follows. What escapes besides is a defect of hostloop's, or
+asks the process to end: it fails the command, stops everything, and is raised in the end. Nobody is left to wait for ever.
 """
 
 from __future__ import annotations
@@ -14,16 +17,22 @@ import os
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from .._core import ManualClock, Run
 from ..errors import FatalError
 from .events import Event, log, report
-from .failures import Errors
+from .failures import Errors, note
 from .options import Lifetimes
 from .wiring import Wiring
 
 __all__ = ["Driver"]
+
+ANSWERED = frozenset(
+    ("construct", "finalize", "start_hook", "stop_hook", "run_worker", "listen", "drain", "await_users"),
+)
+"""Commands that the run waits for: their first argument is what they are answered by."""
 
 
 class Driver:
@@ -43,7 +52,7 @@ class Driver:
         self.run = Run(wiring.plan, lifetimes, drain_timeout, clock)
         self.errors = Errors()
         self.fatal: BaseException | None = None
-        """What asks the process to end: everything stops first, then it is raised."""
+        """What asks the process to end, or a defect of hostloop's: everything stops first, then it is raised."""
         self._clock = clock
         self._observe = observe
         self._context = copy_context()
@@ -81,9 +90,10 @@ class Driver:
         try:
             while not self._is_held_up and (self._pull() or self._poll()):
                 while self._queue and not self._is_held_up:
-                    name, *arguments = self._queue.popleft()
-                    getattr(self, f"_{name}")(*arguments)
+                    self._obey(*self._queue.popleft())
                     self._pull()
+        except BaseException as error:
+            self._break_off(error)
         finally:
             self._is_pumping = False
 
@@ -98,12 +108,32 @@ class Driver:
         self._cancelled.update(command[1] for command in commands if command[0] == "cancel")
         self._events.extend(self.run.take_events())
         while self._events and not self._is_held_up:
-            event = self._events.popleft()
-            report(event, self.wiring)
-            if self._observe is not None:
-                self._observe(event)
-            self._happened(event)
+            self._tell(self._events.popleft())
         return bool(self._queue)
+
+    def _obey(self, name: str, *arguments: Any) -> None:
+        """Does one command."""
+        try:
+            getattr(self, f"_{name}")(*arguments)
+        except BaseException as error:
+            if name == "stopped":
+                # Nothing comes after it that could tell of this.
+                raise
+            if name in ANSWERED:
+                self.failed(arguments[0], error)
+            self.broke(error, f"command `{name}`")
+
+    def _tell(self, event: Event) -> None:
+        """Tells of one event."""
+        try:
+            try:
+                report(event, self.wiring)
+                if self._observe is not None:
+                    self._observe(event)
+            finally:
+                self._happened(event)
+        except BaseException as error:
+            self.broke(error, f"event `{event[1]}`")
 
     def _poll(self) -> bool:
         """Lets deadlines pass, and waits for the next. Returns whether that gave something to do."""
@@ -122,6 +152,20 @@ class Driver:
 
     def _happened(self, event: Event) -> None:
         """Takes note of an event."""
+
+    # Defects.
+
+    def broke(self, error: BaseException, where: str) -> None:
+        """Stops everything because of what no function of the user's has raised, and has it raised in the end."""
+        if isinstance(error, Exception):
+            note(error, f"the {where} of hostloop itself failed; please report this")
+            log.critical("the %s of hostloop itself failed; the application stops", where, exc_info=error)
+        self.fatal = self.fatal or error
+        self.stop(1)
+
+    def _break_off(self, error: BaseException) -> None:
+        """Ends everything without the run, which cannot be asked any more."""
+        raise NotImplementedError
 
     # Doing and answering them.
 
@@ -147,11 +191,24 @@ class Driver:
             self.fatal = self.fatal or error
             self.stop(1)
 
-    def do(self, op: int, what: str, call: Coroutine[Any, Any, Any]) -> None:
+    def do(self, op: int, what: str, call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Has a coroutine do a command, in a task and a context of its own."""
         task = self._context.copy().run(self.loop.create_task, call, name=f"hostloop {what}")
         if not task.done():
             self.tasks[op] = task
+        task.add_done_callback(partial(self._ended, op))
+        return task
+
+    def _ended(self, op: int, task: asyncio.Task[Any]) -> None:
+        """Answers the command of a task that has not done so: it was cancelled before its first step, or failed in answering."""
+        try:
+            if task.cancelled():
+                self.complete(op, "cancelled")
+            elif (error := task.exception()) is not None:
+                self.failed(op, error)
+                self.broke(error, f"task `{task.get_name()}`")
+        except BaseException as raised:
+            self._break_off(raised)
 
     def call(self, op: int, what: str, call: Callable[[], Any]) -> None:
         """Makes a call, awaits what it returns if that can be awaited, and answers its command."""
@@ -164,7 +221,10 @@ class Driver:
             self.failed(op, error)
             return
         if inspect.isawaitable(result):
-            self.do(op, what, self._answer(op, result))
+            task = self.do(op, what, self._answer(op, result))
+            if inspect.iscoroutine(result):
+                # One that is cancelled before its first step was never awaited.
+                task.add_done_callback(lambda _: result.close())
         else:
             self.complete(op, "done")
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from ..errors import InvalidError
 from .lazy import Lazy
-from .source import show_type
+from .source import show_type, show_value
 
-__all__ = ["Key", "Named", "Soft", "Wanted", "read_key", "read_wanted"]
+__all__ = ["Key", "Named", "Soft", "Wanted", "read_key", "read_wanted", "unhashable"]
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,32 @@ def read_wanted(annotation: Any) -> Wanted:
         return Wanted(Key(annotation), member=read_wanted(arguments[0]).key)
     if annotation is Lazy:
         raise InvalidError("Lazy says not of what; write Lazy[T]")
-    if annotation in (Any, object, inspect.Parameter.empty) or isinstance(annotation, (str, typing.TypeVar)):
-        raise InvalidError(f"{show_type(annotation)} names no type; write the class or Protocol that is meant")
+    if annotation in (Any, object, inspect.Parameter.empty) or isinstance(annotation, typing.TypeVar) or not is_type(annotation):
+        is_instance = type(annotation).__module__ not in ("builtins", "typing") and not isinstance(annotation, type)
+        shown = show_value(annotation) if is_instance else show_type(annotation)
+        raise InvalidError(f"{shown} names no type; write the class or Protocol that is meant")
     return Wanted(Key(annotation))
+
+
+def is_type(annotation: Any) -> bool:
+    """Whether it is a class, or something of `typing` that stands for types."""
+    is_class = isinstance(annotation, type) or typing.get_origin(annotation) is not None
+    return is_class or type(annotation).__module__ in ("typing", "typing_extensions", "types")
+
+
+def unhashable(wanted: Any) -> InvalidError | None:
+    """The error of asking for what cannot be looked up; None if it can."""
+    try:
+        hash(wanted)
+    except TypeError:
+        pass
+    else:
+        return None
+    try:
+        read_wanted(wanted)
+    except InvalidError as error:
+        return error
+    return InvalidError(f"{wanted!r} cannot be looked up: what stands in it is not hashable; use values that are")
 
 
 def marked(wanted: Wanted, marks: tuple[Any, ...]) -> Wanted:

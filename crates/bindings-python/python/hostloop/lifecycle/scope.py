@@ -8,14 +8,17 @@ from contextvars import ContextVar, Token
 from types import AsyncGeneratorType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..errors import ClosedError, ConflictError, NotProvidedError
+from ..errors import ClosedError, ConflictError, InvalidError, NotProvidedError
 from .building import UNSET, Building, give_up
 from .events import log
 from .failures import as_one, note
+from .fit import is_no
 from .held import leave, leave_async, twice
+from .keys import unhashable
 from .lazy import Lazy
 from .owner import Owner
 from .recipe import Recipe
+from .source import quoted, show_type, show_value
 from .table import NEW, ByNumber, Table
 from .tasks import task_of
 
@@ -86,7 +89,12 @@ class Scope:
 
         Raises `NotProvidedError` if nothing provides it, and `ClosedError` once the scope is closed.
         """
-        return self._resolvers[wanted](self)
+        try:
+            return self._resolvers[wanted](self)
+        except TypeError:
+            if refusal := unhashable(wanted):
+                raise refusal from None
+            raise
 
     @overload
     def get(self, wanted: type[T]) -> T: ...
@@ -96,7 +104,12 @@ class Scope:
 
     def get(self, wanted: Any) -> Any:
         """Returns a value without waiting. Raises `ConflictError` with the path if making it takes that."""
-        return self._resolvers.getters[wanted](self)
+        try:
+            return self._resolvers.getters[wanted](self)
+        except TypeError:
+            if refusal := unhashable(wanted):
+                raise refusal from None
+            raise
 
     # Entering and leaving.
 
@@ -199,7 +212,16 @@ class Scope:
             raise unenterable(self.wiring.scopes[self.depth])
         for wanted, value in (self.more.given or {}).items():
             self.values[self.table.place(wanted)] = value
+            if value is not None and (type(wanted) is not type or not isinstance(value, wanted)) and is_no(value, wanted):
+                raise self._misfit(wanted, value)
         self._siblings.add(self)
+
+    def _misfit(self, wanted: Any, value: Any) -> InvalidError:
+        scope, declared = self.wiring.scopes[self.depth], self.wiring.nodes[self.wiring.find(wanted)]
+        name = quoted(declared.label, declared.source)
+        return InvalidError(
+            f'scope "{scope}" is given {show_value(value)} as {name}, which it is no instance of; give it a `{show_type(wanted)}`'
+        )
 
     @property
     def _siblings(self) -> set[Scope]:

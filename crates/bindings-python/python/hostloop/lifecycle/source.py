@@ -12,7 +12,7 @@ import types
 import typing
 from typing import Any
 
-__all__ = ["called_at", "label_of", "quoted", "show_type", "written_at"]
+__all__ = ["called_at", "label_of", "quoted", "show_type", "show_value", "written_at"]
 
 CLASS = re.compile(r"[ \t]*class[ \t]+(\w+)")
 
@@ -54,6 +54,15 @@ def show_type(annotation: Any) -> str:
         return f"{show_type(origin)}[{', '.join(map(show_type, arguments))}]"
     name = getattr(annotation, "__qualname__", None) or getattr(annotation, "__name__", None)
     return without_locals(name) if name else str(annotation)
+
+
+def show_value(value: Any) -> str:
+    """What was given in the place of something else. Values may be secret: of most, the class is told alone."""
+    if isinstance(value, type):
+        return f"the class {quoted(label_of(value), written_at(value))}"
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    return f"a `{label_of(type(value))}`"
 
 
 def written_at(thing: Any) -> str:
