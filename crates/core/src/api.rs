@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::Method;
+use ::http::{HeaderMap, Method};
 use bytes::Bytes;
 
 #[cfg(feature = "app")]
@@ -29,7 +29,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{Cause, Event, Events},
     handle::{Handle, Table},
-    http::{self, Address, Exchange, Http, ResponseHead, RouteOptions, Server, ServerOptions, ServerStatus},
+    http::{self, Address, Exchange, Http, ResponseHead, RouteOptions, Server, ServerOptions, ServerStatus, Timeouts},
     timer::clock::nanos,
 };
 
@@ -341,6 +341,33 @@ impl Engine {
         self.with("http_status", &self.http.servers, server, |server| Ok(server.status()))
     }
 
+    /// Changes how long a server waits. Of [`Timeouts::body`](crate::Timeouts::body), [`Timeouts::write`](crate::Timeouts::write) and
+    /// [`Timeouts::handler`](crate::Timeouts::handler), what has begun keeps what it had: the first two hold for connections that come
+    /// after, the third for requests.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Stale`] if it has ended.
+    pub fn http_timeouts(&self, server: Handle, timeouts: Timeouts) -> Result<()> {
+        self.with("http_timeouts", &self.http.servers, server, |server| {
+            server.set_timeouts(timeouts);
+            Ok(())
+        })
+    }
+
+    /// Closes connections of a server that goes on: all of them, or those that wait for a request. A request that is cut off so ends
+    /// with [`Cause::Cancelled`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Stale`] if it has ended.
+    pub fn http_disconnect(&self, server: Handle, only_idle: bool) -> Result<()> {
+        self.with("http_disconnect", &self.http.servers, server, |server| {
+            server.disconnect(only_idle);
+            Ok(())
+        })
+    }
+
     /// Drains a server: stops accepting, closes idle connections, answers the rest with `Connection: close`, and ends with
     /// [`Event::Closed`]. At the deadline, requests that are not answered are closed with [`Cause::Drained`] and get a 503.
     ///
@@ -405,7 +432,17 @@ impl Engine {
     ///
     /// As [`Engine::write`].
     pub fn finish(&self, request: Handle) -> Result<()> {
-        self.with_request("finish", request, Exchange::finish)
+        self.with_request("finish", request, |exchange| exchange.finish(None))
+    }
+
+    /// Ends a streamed response with trailers. They are sent to a client that has asked for them with `TE: trailers`, if the response's
+    /// head names them in `Trailer` and gives no `content-length`; otherwise they are left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::write`].
+    pub fn finish_with_trailers(&self, request: Handle, trailers: HeaderMap) -> Result<()> {
+        self.with_request("finish_with_trailers", request, |exchange| exchange.finish(Some(trailers)))
     }
 
     /// Gives up a request and closes its connection, so that the client sees an incomplete response. It ends with [`Event::Closed`].

@@ -93,7 +93,7 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     event::{Access, Cause, Chunk, Event, Events, RequestHead},
     handle::{Handle, Kind},
-    http::{Address, Limits, ListeningSocket, ResponseHead, RouteOptions, Routes, ServerOptions, ServerStatus, Timeouts},
+    http::{Address, BodyMode, Limits, ListeningSocket, ResponseHead, RouteOptions, Routes, ServerOptions, ServerStatus, Timeouts},
     timer::{Clock, ManualClock, TimerId, Wheel},
 };
 #[cfg(feature = "app")]

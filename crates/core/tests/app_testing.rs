@@ -23,7 +23,7 @@ use axum::{
     Extension, Json, Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path, Request, State},
-    http::{HeaderMap, Method, StatusCode, Uri},
+    http::{HeaderMap, Method, StatusCode, Uri, Version},
     routing::{any, get, post},
 };
 use hostloop::{
@@ -172,6 +172,17 @@ async fn a_request_that_is_there_already_is_sent_with_its_body_in_pieces() {
     assert_eq!(answer.await.unwrap().unwrap().status(), 200);
     let text = client.send(axum::http::Request::post("/").body("whole".to_owned()).unwrap()).await.unwrap();
     assert_eq!((text.status().as_u16(), heard.recv().await.unwrap()), (200, "whole".into()));
+}
+
+#[tokio::test]
+async fn a_request_of_any_version_is_sent_as_one_that_the_server_speaks() {
+    let router = Router::new().route("/", get(|request: Request| async move { format!("{:?}", request.version()) }));
+    let client = serving(router).await;
+    for version in [Version::HTTP_09, Version::HTTP_10, Version::HTTP_11, Version::HTTP_2, Version::HTTP_3] {
+        let request = axum::http::Request::get("/").version(version).body(Body::empty()).unwrap();
+        let spoken = if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
+        assert_eq!(client.send(request).await.unwrap().text(), spoken, "{version:?}");
+    }
 }
 
 #[tokio::test]

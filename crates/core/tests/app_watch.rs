@@ -6,6 +6,8 @@
 mod app_support;
 #[path = "app_support/folder.rs"]
 mod folder;
+#[path = "app_support/settings.rs"]
+mod settings;
 #[path = "app_support/told.rs"]
 mod told;
 
@@ -21,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use app_support::{BoxError, broken, built};
+use app_support::built;
 use axum::{Router, extract::State, routing::get};
 use folder::Folder;
 use hostloop::{
@@ -29,60 +31,15 @@ use hostloop::{
     app::{Lazy, Listening, Running, Scope, provide, resource, supply},
     lifecycle::Code,
 };
+use settings::{AT_LAST, Settings, reading, until_settings};
 use tokio::{
     sync::{Notify, RwLock, watch},
     time::timeout,
 };
 use told::Told;
 
-const AT_LAST: Duration = Duration::from_secs(20);
-
 /// Held while an application watches, so that one test can count the threads that are left.
 static WATCHING: RwLock<()> = RwLock::const_new(());
-
-#[derive(Debug, PartialEq)]
-struct Settings(String);
-
-/// How often settings were made.
-struct Made(watch::Receiver<usize>);
-
-impl Made {
-    async fn times(&mut self, times: usize) {
-        timeout(AT_LAST, self.0.wait_for(|made| *made >= times)).await.unwrap().unwrap();
-    }
-
-    fn so_far(&self) -> usize {
-        *self.0.borrow()
-    }
-}
-
-/// An application whose settings are the text of a file, and fail if it is `broken`.
-fn reading(file: &Path, watched: &[&Path]) -> (App, Made) {
-    let (sender, receiver) = watch::channel(0);
-    let file = file.to_owned();
-    let load = move || {
-        let text = fs::read_to_string(&file);
-        sender.send_modify(|made| *made += 1);
-        async move {
-            match text?.as_str() {
-                "broken" => Err(broken("the settings are broken")),
-                text => Ok::<_, BoxError>(Settings(text.into())),
-            }
-        }
-    };
-    let settings = watched.iter().fold(provide(load), |settings, path| settings.watch(*path));
-    (built(App::builder().add(settings).invoke(|_: Arc<Settings>| async {})), Made(receiver))
-}
-
-/// Waits until the settings are these.
-async fn until_settings(running: &Running, text: &str) {
-    let changed = async {
-        while running.resolve::<Settings>().await.unwrap().0 != text {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    timeout(AT_LAST, changed).await.unwrap_or_else(|_| panic!("the settings never become `{text}`"));
-}
 
 /// Waits until what has changed before would have been noticed: a change of this other file is.
 async fn until_noticed(running: &Running, marker: &Path, made: &AtomicUsize) {
@@ -340,9 +297,20 @@ async fn a_path_that_does_not_exist_is_an_error_before_anything_is_made() {
     for error in [app.start().await.unwrap_err(), app.run().await.unwrap_err(), app.test().await.unwrap_err()] {
         let error = error.to_string();
         assert!(error.starts_with("`Settings` (") && error.contains(&missing.display().to_string()), "{error}");
-        assert!(error.contains("which does not exist"), "{error}");
+        assert!(error.ends_with("which does not exist; create it, or correct the path"), "{error}");
     }
     assert_eq!(made.so_far(), 0);
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_reached_is_an_error_with_its_cause() {
+    let folder = Folder::new();
+    let inside = folder.write("settings.toml", "a file, and no folder").join("more.toml");
+    let error = reading(&inside, &[&inside]).0.start().await.unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains("cannot be reached; let this process read it, or correct the path: Not a directory"), "{told}");
+    let cause = std::error::Error::source(&error.failures()[0]).unwrap().downcast_ref::<std::io::Error>().unwrap();
+    assert_eq!(cause.kind(), std::io::ErrorKind::NotADirectory);
 }
 
 #[tokio::test]
@@ -375,12 +343,31 @@ fn what_cannot_be_made_anew_is_a_mistake_of_the_wiring() {
     assert!(told.starts_with("pinned: `Session` is watched and cannot be made anew: it does not live as long as"), "{told}");
 }
 
+#[test]
+fn what_cannot_be_made_anew_is_told_with_every_other_mistake() {
+    #[derive(Debug)]
+    struct Missing;
+    struct Left(#[allow(dead_code, reason = "held")] Arc<Right>);
+    struct Right(#[allow(dead_code, reason = "held")] Arc<Left>, #[allow(dead_code, reason = "held")] Arc<Settings>);
+    let door = |_: Arc<Settings>, _: Arc<Missing>| async { Ok::<_, Infallible>(Listening::new(|_| async {})) };
+    let error = App::builder()
+        .add(provide(|| async { Ok::<_, Infallible>(Settings(String::new())) }).watch("settings.toml"))
+        .construct(Left)
+        .construct(Right)
+        .listener("door", door)
+        .listener("other", |_: Arc<Left>| async { Ok::<_, Infallible>(Listening::new(|_| async {})) })
+        .build()
+        .unwrap_err();
+    let codes: Vec<_> = error.mistakes.iter().map(|mistake| mistake.code).collect();
+    assert_eq!(codes, [Code::Pinned, Code::Cycle, Code::Missing], "{error}");
+}
+
 /// How many threads watch files in this process.
 #[cfg(target_os = "linux")]
 fn watching_threads() -> usize {
     let names =
         fs::read_dir("/proc/self/task").unwrap().filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
-    names.filter(|name| name.starts_with("notify-rs")).count()
+    names.filter(|name| name.starts_with("notify-rs") || name.starts_with("hostloop-watch")).count()
 }
 
 #[cfg(target_os = "linux")]
@@ -403,7 +390,7 @@ async fn the_watching_ends_with_the_run() {
     no_thread_is_left("another test has ended").await;
     for end in ["it was stopped", "it was dropped"] {
         let running = app.start().await.unwrap();
-        assert_eq!(watching_threads(), 1);
+        assert_eq!(watching_threads(), 2, "the system's and the one that follows");
         if end == "it was stopped" {
             running.stop().await.unwrap();
         }

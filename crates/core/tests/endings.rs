@@ -260,3 +260,36 @@ fn a_body_that_is_malformed_after_its_response_ends_the_connection_without_a_sec
     assert!(host.closed(client).is_some());
     assert!(host.received(client).matches("HTTP/1.1").count() == 1, "a request has one response");
 }
+
+#[test]
+fn disconnecting_idle_connections_leaves_those_with_a_request() {
+    let mut host = Host::new();
+    let server = host.server();
+    let (idle, busy) = (host.client(server), host.client(server));
+    host.send(busy, GET);
+    let request = host.request();
+    host.engine.http_disconnect(server, true).unwrap();
+    host.run();
+    assert_eq!(host.closed(idle), Some(Cause::Done));
+    host.respond(request, "hello");
+    assert!(host.received(busy).ends_with("hello"));
+}
+
+#[test]
+fn disconnecting_all_cancels_their_requests_and_the_server_goes_on() {
+    let mut host = Host::new();
+    let server = host.server();
+    let client = host.client(server);
+    host.send(client, GET);
+    let request = host.request();
+    host.engine.http_disconnect(server, false).unwrap();
+    host.run();
+    assert_eq!(host.closed(request), Some(Cause::Cancelled));
+    assert_eq!(host.closed(client), Some(Cause::Done));
+    assert_eq!(host.received(client), "");
+    let next = host.client(server);
+    host.send(next, GET);
+    let request = host.request();
+    host.respond(request, "hello");
+    assert!(host.received(next).ends_with("hello"));
+}

@@ -9,7 +9,7 @@ mod support;
 use std::{os::fd::AsRawFd, time::Duration};
 
 use bytes::Bytes;
-use hostloop::{Address, Config, Engine, ErrorKind, Event, Events, Handle, Interest, ResponseHead};
+use hostloop::{Address, Config, Engine, ErrorKind, Event, Events, Handle, Interest, ListeningSocket, ResponseHead};
 use support::{GET, Host, SECOND, sockets::connect};
 
 /// Runs this in a forked child and returns the number that it ended with.
@@ -64,6 +64,26 @@ fn a_new_engine_fires_a_timer() -> i32 {
     }
 }
 
+/// Drops something in a forked child alone, as at an interpreter's end.
+fn drop_in_child<T>(inherited: &T) {
+    let status = in_child(|| {
+        // SAFETY: this copy is the child's alone: the parent's is in another process.
+        drop(unsafe { std::ptr::read(inherited) });
+        0
+    });
+    assert_eq!(status, 0, "what is inherited cannot be dropped");
+}
+
+fn a_listening_socket_keeps_its_file_until_the_parent_drops_it() {
+    let path = std::env::temp_dir().join(format!("hostloop-fork-held-{}.sock", std::process::id()));
+    let socket = ListeningSocket::bind(&Address::Unix(path.clone()), false).unwrap();
+    drop_in_child(&socket);
+    assert!(path.exists(), "the child has removed the parent's file");
+    std::os::unix::net::UnixStream::connect(&path).unwrap();
+    drop(socket);
+    assert!(!path.exists());
+}
+
 #[test]
 fn a_child_s_engine_is_forked_and_the_parent_s_goes_on() {
     let mut host = Host::new();
@@ -80,13 +100,8 @@ fn a_child_s_engine_is_forked_and_the_parent_s_goes_on() {
 
     assert_eq!(in_child(|| verbs_that_pass(&host.engine, server, request)), 0, "a verb passes in the child");
     assert_eq!(in_child(a_new_engine_fires_a_timer), 0, "a new engine works in the child");
-    // The engine is moved into the child's closure, and dropped there as at an interpreter's end.
-    let status = in_child(|| {
-        // SAFETY: this copy is the child's alone: the parent's is in another process.
-        drop(unsafe { std::ptr::read(&host.engine) });
-        0
-    });
-    assert_eq!(status, 0, "an inherited engine cannot be dropped");
+    drop_in_child(&host.engine);
+    a_listening_socket_keeps_its_file_until_the_parent_drops_it();
 
     assert!(path.exists(), "the child has removed the parent's socket");
     std::io::Write::write_all(&mut writer, b"x").unwrap();

@@ -175,3 +175,38 @@ fn a_client_that_does_not_read_stops_the_stream_and_resumes_it_by_reading() {
     assert_eq!(received.iter().filter(|&&byte| byte == b'x').count(), WHOLE);
     assert_eq!(host.closed(request), Some(Cause::Done));
 }
+
+/// Streams `hello` to a client that sends these header lines, and ends it with two trailers, of which the head names one.
+fn with_trailers(lines: &str) -> String {
+    let mut host = Host::new();
+    let server = host.server();
+    let client = host.client(server);
+    host.send(client, format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n"));
+    let request = host.request();
+    let mut head = ResponseHead::default();
+    head.headers.insert(header::TRAILER, HeaderValue::from_static("x-sum"));
+    host.engine.respond_streamed(request, head).unwrap();
+    host.write(request, "hello");
+    let trailers = [("x-sum", "42"), ("x-other", "1")]
+        .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
+    host.engine.finish_with_trailers(request, HeaderMap::from_iter(trailers)).unwrap();
+    let answer = host.received(client);
+    assert_eq!(host.closed(request), Some(Cause::Done));
+    host.send(client, GET);
+    let request = host.request();
+    host.respond(request, "next");
+    assert!(host.received(client).ends_with("next"));
+    answer
+}
+
+#[test]
+fn trailers_that_the_head_names_follow_for_a_client_that_asks_for_them() {
+    let answer = with_trailers("TE: trailers\r\n");
+    assert!(answer.ends_with("5\r\nhello\r\n0\r\nx-sum: 42\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn trailers_are_left_out_for_a_client_that_does_not_ask() {
+    let answer = with_trailers("");
+    assert!(answer.ends_with("5\r\nhello\r\n0\r\n\r\n"), "{answer}");
+}

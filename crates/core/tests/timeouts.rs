@@ -268,3 +268,22 @@ fn without_timeouts_everything_waits_without_end() {
     }
     assert_eq!((host.closed(idle), host.closed(server)), (Some(Cause::Done), Some(Cause::Done)));
 }
+
+#[test]
+fn timeouts_that_are_changed_hold_for_connections_that_are_open() {
+    let mut host = Host::new();
+    let server = server_with(&mut host, |_| {});
+    let client = host.client(server);
+    host.send(client, GET);
+    let request = host.request();
+    host.respond(request, "hello");
+    host.advance(TIMEOUT * 10);
+    host.assert_status(server, 1, 0);
+    let mut timeouts = Timeouts::default();
+    timeouts.keep_alive = Some(TIMEOUT * 11);
+    host.engine.http_timeouts(server, timeouts).unwrap();
+    host.run();
+    host.assert_status(server, 1, 0);
+    host.advance(TIMEOUT * 2);
+    assert_eq!(host.closed(client), Some(Cause::Done));
+}

@@ -337,11 +337,11 @@ class Run:
 
 @final
 class Watcher:
-    """Calls `changed(path)` for each file that changes in a folder, from a thread of its own, until it is closed."""
+    """Calls `changed(path)` for each watched path that changes, from a thread of its own, until it is closed."""
 
     def __new__(cls, changed: Callable[[str], object]) -> Watcher: ...
-    def watch(self, folder: str, recursive: bool) -> None:
-        """Watches a folder, and with `recursive` the folders in it."""
+    def watch(self, path: str) -> None:
+        """Watches a file, or a folder with all that is in it, wherever links lead."""
 
     def close(self) -> None:
         """Ends the watching, and its thread."""

@@ -1,12 +1,12 @@
-//! Watching folders: something in them has changed.
+//! Watching files and folders.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 
 use crate::errors::to_python;
 
-/// Calls `changed(path)` for each file that changes in a folder, from a thread of its own, until it is closed.
+/// Calls `changed(path)` for each watched path that changes, from a thread of its own, until it is closed.
 #[pyclass(module = "hostloop._core")]
 pub(crate) struct Watcher {
     inner: Option<hostloop::Watcher>,
@@ -20,10 +20,11 @@ impl Watcher {
         Ok(Self { inner: Some(inner) })
     }
 
-    /// Watches a folder, and with `recursive` the folders in it.
-    fn watch(&mut self, py: Python<'_>, folder: &str, recursive: bool) -> PyResult<()> {
+    /// Watches a file, or a folder with all that is in it, wherever links lead.
+    #[expect(clippy::needless_pass_by_value, reason = "what is taken from Python is owned")]
+    fn watch(&mut self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         let Some(inner) = &mut self.inner else { return Ok(()) };
-        py.detach(|| inner.watch(Path::new(folder), recursive)).map_err(to_python)
+        py.detach(|| inner.watch(&path)).map_err(to_python)
     }
 
     /// Ends the watching, and its thread.
@@ -35,7 +36,7 @@ impl Watcher {
 }
 
 fn tell(py: Python<'_>, changed: &Py<PyAny>, path: &Path) {
-    if let Err(error) = changed.call1(py, (path.to_string_lossy(),)) {
+    if let Err(error) = changed.call1(py, (path.as_os_str(),)) {
         error.write_unraisable(py, None);
     }
 }

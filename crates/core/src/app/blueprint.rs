@@ -106,30 +106,23 @@ impl Wiring {
 
     pub(crate) fn seal(self, options: Options, mut found: Vec<Diagnostic>) -> Result<Blueprint, WiringError> {
         let Self { graph, keys, recipes, mut watched, .. } = self;
-        match graph.seal() {
-            Ok(plan) => {
-                watched.retain(|&(_, node)| !plan.is_replaced(node));
-                found.extend(watched.iter().filter_map(|&(_, node)| pinned(&plan, node)));
-                if !found.is_empty() {
-                    found.sort_by_key(|mistake| mistake.node);
-                    found.dedup();
-                    return Err(WiringError { mistakes: found, warnings: plan.warnings().to_vec() });
-                }
-                Ok(Blueprint {
-                    plan: Arc::new(plan),
-                    options,
-                    #[cfg(feature = "watch")]
-                    watched,
-                    keys,
-                    recipes,
-                })
-            }
-            Err(mut error) => {
-                error.mistakes.extend(found);
-                error.mistakes.sort_by_key(|mistake| mistake.node);
-                Err(error)
-            }
+        let (plan, mistakes) = graph.check();
+        watched.retain(|&(_, node)| !plan.is_replaced(node));
+        found.extend(mistakes);
+        found.extend(watched.iter().filter_map(|&(_, node)| pinned(&plan, node)));
+        if !found.is_empty() {
+            found.sort_by_key(|mistake| (mistake.node, mistake.code));
+            found.dedup();
+            return Err(WiringError { mistakes: found, warnings: plan.warnings().to_vec() });
         }
+        Ok(Blueprint {
+            plan: Arc::new(plan),
+            options,
+            #[cfg(feature = "watch")]
+            watched,
+            keys,
+            recipes,
+        })
     }
 }
 

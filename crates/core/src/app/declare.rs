@@ -152,8 +152,9 @@ macro_rules! declaration {
         /// Has it made anew when this file changes, or anything in this folder, as [`AppHandle::reload`](super::AppHandle::reload) does: with
         /// all that holds it. May be given several times. Default: it is made once.
         ///
-        /// Changes that come together are one, and count when nothing has changed for a tenth of a second. A file may be written anew,
-        /// replaced by another of its name, or be a link to one. If the new value cannot be made, the old one stays and the log says why.
+        /// Changes that come together are one, and count when nothing has changed for a tenth of a second, or after a second at the
+        /// latest. A file may be written anew, replaced by another of its name, or be a link to one, as may the folder that it is in; see
+        /// [`Watcher`](crate::Watcher). If the new value cannot be made, the old one stays and the log says why.
         ///
         /// ```
         /// use std::{io, sync::Arc};
@@ -173,7 +174,8 @@ macro_rules! declaration {
         /// ```
         ///
         /// A relative path is found from the folder that the process is in when the application starts. One that does not exist then
-        /// is an error of the start. What a listener holds cannot be made anew while it takes requests, which
+        /// is an error of the start. A value that changes its own file when it is made is made anew each time: the log warns of it, and the
+        /// waits grow up to ten seconds. What a listener holds cannot be made anew while it takes requests, which
         /// [`AppBuilder::build`](super::AppBuilder::build) tells: have the service ask for it with [`Lazy<T>`](super::Lazy).
         #[cfg(feature = "watch")]
         pub fn watch(mut self, path: impl Into<PathBuf>) -> Self {

@@ -91,7 +91,8 @@
 //! values stay and nothing is left of the new ones.
 //!
 //! With the feature `watch`, files do it: `provide(settings).watch("settings.toml")` makes the settings anew when the file changes, be it
-//! written, replaced by another of its name, or the target of a link. Code is not reloaded; settings, certificates and templates are.
+//! written, replaced by another of its name, or the target of a link. What is replaced is followed: a link that is turned, and a folder that
+//! goes and comes again. Code is not reloaded; settings, certificates and templates are.
 //! What requests use has to be asked for as [`Lazy`], since a listener is not replaced:
 //!
 #![cfg_attr(feature = "watch", doc = "```")]

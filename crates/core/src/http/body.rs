@@ -32,7 +32,7 @@ impl http_body::Body for Body {
         match &mut *self {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Streamed(exchange) => exchange.poll_stream(cx).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk)))),
+            Self::Streamed(exchange) => exchange.poll_stream(cx).map(|frame| frame.map(Ok)),
         }
     }
 

@@ -135,7 +135,7 @@ enum Overdue {
 
 impl Connection {
     pub(crate) fn new(server: Rc<Server>, transport: Transport, peer: Option<SocketAddr>, place: usize) -> Self {
-        let (limits, timeouts) = (&server.options.limits, &server.options.timeouts);
+        let (limits, timeouts) = (&server.options.limits, server.timeouts());
         let waiting = |timeout: Option<_>| Waiting {
             is_blocked: Cell::new(false),
             patience: Patience::new(timeout.map_or(NEVER, nanos), limits.min_rate),
@@ -190,7 +190,7 @@ impl Connection {
 
     pub(crate) fn start_exchange(self: &Rc<Self>, token: u64, incoming: Option<Incoming>) -> Rc<Exchange> {
         let exchange = self.server.http.open_request(token, self, incoming);
-        let timeout = self.server.options.timeouts.handler.map_or(NEVER, nanos);
+        let timeout = self.server.timeouts().handler.map_or(NEVER, nanos);
         exchange.handler_deadline.set(self.now().saturating_add(timeout));
         self.exchange.replace(Some(Rc::clone(&exchange)));
         self.server.request_started();
@@ -251,6 +251,11 @@ impl Connection {
             End::Aborted => Cause::Cancelled,
             end => cause_of_end(end == End::TimedOut, end == End::Refused),
         }
+    }
+
+    /// Returns whether it waits for a request of which nothing has come.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.current_phase() == Phase::Idle && !self.leftover.is_there()
     }
 
     /// Has the connection closed without another word.
@@ -318,7 +323,7 @@ impl Connection {
     }
 
     fn phase_deadline(&self, phase: Phase, since: u64) -> u64 {
-        let timeouts = &self.server.options.timeouts;
+        let timeouts = self.server.timeouts();
         let after = |timeout: Option<_>| timeout.map_or(NEVER, |timeout| since.saturating_add(nanos(timeout)));
         match phase {
             Phase::Idle => self.idle_deadline(since).min(self.sleep_deadline(since)),
@@ -330,7 +335,7 @@ impl Connection {
     }
 
     fn idle_deadline(&self, since: u64) -> u64 {
-        let keep_alive = self.server.options.timeouts.keep_alive.map_or(NEVER, |timeout| since.saturating_add(nanos(timeout)));
+        let keep_alive = self.server.timeouts().keep_alive.map_or(NEVER, |timeout| since.saturating_add(nanos(timeout)));
         if self.server.is_draining() { keep_alive.min(since.saturating_add(DRAIN_IDLE)) } else { keep_alive }
     }
 

@@ -13,8 +13,8 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
-use http_body::Body as _;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
 use super::{
@@ -37,6 +37,8 @@ pub(crate) struct Exchange {
     http: Rc<Http>,
     connection: Rc<Connection>,
     incoming: RefCell<Option<Incoming>>,
+    /// What had come of the body before the request was reported.
+    at_hand: RefCell<Bytes>,
     was_read: Cell<bool>,
     /// The read that waits for the next bytes of the request's body.
     read: Cell<Option<u64>>,
@@ -65,6 +67,8 @@ struct Stream {
     left: Option<u64>,
     /// The same, of what the host has still to write. Of a response to HEAD, it may write anything.
     unwritten: Option<u64>,
+    /// What follows the last piece.
+    trailers: Option<Box<HeaderMap>>,
     is_finished: bool,
     is_cut: bool,
 }
@@ -91,12 +95,18 @@ impl Exchange {
             http,
             connection,
             incoming: RefCell::new(incoming),
+            at_hand: RefCell::default(),
             was_read: Cell::new(false),
             read: Cell::new(None),
             reply: RefCell::new(Reply::Awaited),
             is_open: Cell::new(true),
             handler_deadline: Cell::new(u64::MAX),
         }
+    }
+
+    /// Keeps the start of the body until it is read.
+    pub(crate) fn hold(&self, at_hand: Bytes) {
+        self.at_hand.replace(at_hand);
     }
 
     /// Tells the host of the request.
@@ -203,8 +213,9 @@ impl Exchange {
         })
     }
 
-    pub(crate) fn finish(&self) -> Result<()> {
+    pub(crate) fn finish(&self, trailers: Option<HeaderMap>) -> Result<()> {
         self.with_open_stream("finish", |stream| {
+            stream.trailers = trailers.map(Box::new);
             stream.is_finished = true;
             Ok(())
         })?;
@@ -258,8 +269,8 @@ impl Exchange {
         }
     }
 
-    /// Gives the next piece, while the connection takes more.
-    pub(crate) fn poll_stream(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// Gives the next piece, while the connection takes more, and the trailers last.
+    pub(crate) fn poll_stream(&self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
         self.poll_incoming(cx);
         let mut reply = self.reply.borrow_mut();
         let Reply::Streamed(stream) = &mut *reply else { return Poll::Ready(None) };
@@ -272,15 +283,16 @@ impl Exchange {
                 stream.left = stream.left.map(|left| left.saturating_sub(bytes.len() as u64));
                 self.connection.handed(bytes.len());
                 self.http.core.report(Event::Written { handle: self.handle, token, sent: true });
-                Poll::Ready(Some(bytes))
+                Poll::Ready(Some(Frame::data(bytes)))
             }
-            None if stream.is_finished => Poll::Ready(None),
+            None if stream.is_finished => Poll::Ready(stream.trailers.take().map(|trailers| Frame::trailers(*trailers))),
             None => Poll::Pending,
         }
     }
 
     pub(crate) fn is_stream_complete(&self) -> bool {
-        matches!(&*self.reply.borrow(), Reply::Streamed(stream) if stream.is_finished && stream.pieces.is_empty() && !stream.is_cut)
+        matches!(&*self.reply.borrow(), Reply::Streamed(stream)
+            if stream.is_finished && stream.pieces.is_empty() && stream.trailers.is_none() && !stream.is_cut)
     }
 
     /// hyper is done with the body: it was sent whole, or as far as the head promised, or the client is gone.
@@ -300,6 +312,10 @@ impl Exchange {
     fn poll_incoming(&self, cx: &mut Context<'_>) {
         if !self.is_reading() {
             return;
+        }
+        let at_hand = self.at_hand.take();
+        if !at_hand.is_empty() {
+            return self.finish_read(Chunk::Data(at_hand));
         }
         let mut is_broken = false;
         let chunk = {
@@ -356,7 +372,7 @@ pub(super) fn poll_data(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<O
 /// A body that is gathered before the host hears of its request. It counts as a request under way, and its bytes count in the
 /// server's sum, until it is dropped.
 pub(crate) struct Gathering {
-    server: Rc<Server>,
+    account: Account,
     incoming: Incoming,
     first: Bytes,
     rest: BytesMut,
@@ -373,8 +389,7 @@ pub(crate) enum Gathered {
 
 impl Gathering {
     pub(crate) fn new(server: Rc<Server>, incoming: Incoming) -> Self {
-        server.request_started();
-        Self { server, incoming, first: Bytes::new(), rest: BytesMut::new() }
+        Self { account: Account::open(server), incoming, first: Bytes::new(), rest: BytesMut::new() }
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Gathered> {
@@ -388,7 +403,7 @@ impl Gathering {
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Gathered::Broken),
                 Poll::Ready(Some(Ok(bytes))) => {
                     self.push(bytes);
-                    if self.server.gathers_too_much() {
+                    if self.account.server.gathers_too_much() {
                         return Poll::Ready(Gathered::Overloaded);
                     }
                 }
@@ -398,7 +413,7 @@ impl Gathering {
 
     /// The first piece is kept as it came: most bodies are one piece.
     fn push(&mut self, bytes: Bytes) {
-        self.server.gather(bytes.len());
+        self.account.add(bytes.len());
         if self.first.is_empty() && self.rest.is_empty() {
             self.first = bytes;
             return;
@@ -412,18 +427,41 @@ impl Gathering {
     }
 
     fn take(&mut self) -> Bytes {
-        self.server.ungather(self.len());
+        self.account.clear();
         if self.rest.is_empty() { std::mem::take(&mut self.first) } else { std::mem::take(&mut self.rest).freeze() }
     }
 
-    fn len(&self) -> usize {
-        self.first.len() + self.rest.len()
+    /// Gives up: returns what has come, and where the rest comes from.
+    pub(crate) fn into_rest(mut self) -> (Bytes, Incoming) {
+        (self.take(), self.incoming)
     }
 }
 
-impl Drop for Gathering {
+/// What a server knows of a body that is gathered: a request that is not answered, and so many bytes.
+struct Account {
+    server: Rc<Server>,
+    bytes: usize,
+}
+
+impl Account {
+    fn open(server: Rc<Server>) -> Self {
+        server.request_started();
+        Self { server, bytes: 0 }
+    }
+
+    fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.server.gather(bytes);
+    }
+
+    fn clear(&mut self) {
+        self.server.ungather(std::mem::take(&mut self.bytes));
+    }
+}
+
+impl Drop for Account {
     fn drop(&mut self) {
-        self.server.ungather(self.len());
+        self.clear();
         self.server.request_ended();
     }
 }

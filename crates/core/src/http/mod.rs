@@ -34,7 +34,7 @@ pub(crate) use self::{
 };
 pub use self::{
     listen::{Address, ListeningSocket},
-    options::{Limits, RouteOptions, ServerOptions, Timeouts},
+    options::{BodyMode, Limits, RouteOptions, ServerOptions, Timeouts},
     reply::ResponseHead,
     routes::Routes,
     server::ServerStatus,

@@ -69,7 +69,7 @@ impl Default for Limits {
 }
 
 /// How long a server waits, in each situation by itself. `None` waits without end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Timeouts {
     /// From the first byte of a request's head to its last. Then a 408. Default: 30 s.
@@ -115,18 +115,38 @@ pub struct ServerOptions {
     pub report_access: bool,
 }
 
+/// When a request is reported that has a body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BodyMode {
+    /// At once. The body is read on demand.
+    #[default]
+    OnDemand,
+    /// At once, and with its body if all of that has come already and in one piece, as small ones with a `Content-Length` do. Else the body
+    /// is read on demand.
+    AtHand,
+    /// Once its whole body is there, together with it.
+    Whole,
+}
+
 /// Settings of one route.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct RouteOptions {
-    /// Report the request once its whole body is there, together with it. Default: the body is read on demand.
-    pub whole_body: bool,
+    /// When a request is reported that has a body. Default: at once.
+    pub body: BodyMode,
 }
 
 impl RouteOptions {
+    /// Makes options with a mode for bodies.
+    #[must_use]
+    pub const fn body(body: BodyMode) -> Self {
+        Self { body }
+    }
+
     /// Makes options that ask for the whole body, or not.
     #[must_use]
     pub fn whole_body(whole_body: bool) -> Self {
-        Self { whole_body }
+        Self::body(if whole_body { BodyMode::Whole } else { BodyMode::OnDemand })
     }
 }

@@ -12,7 +12,7 @@ use super::{
     Http,
     connection::{self, Connection},
     listen::Listener,
-    options::ServerOptions,
+    options::{ServerOptions, Timeouts},
     routes::Routes,
     transport::Transport,
 };
@@ -32,6 +32,8 @@ pub(crate) struct Server {
     pub(crate) token: u64,
     pub(crate) http: Rc<Http>,
     pub(crate) options: ServerOptions,
+    /// Those of `options`, until they are changed.
+    timeouts: Cell<Timeouts>,
     pub(crate) routes: RefCell<Routes>,
     pub(crate) listeners: RefCell<Vec<Rc<Listener>>>,
     connections: RefCell<Vec<Rc<Connection>>>,
@@ -66,6 +68,7 @@ impl Server {
             handle,
             token,
             http,
+            timeouts: Cell::new(options.timeouts),
             options,
             routes: RefCell::default(),
             listeners: RefCell::default(),
@@ -84,6 +87,16 @@ impl Server {
             requests: self.requests.get(),
             is_draining: self.is_draining(),
         }
+    }
+
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.timeouts.get()
+    }
+
+    pub(crate) fn set_timeouts(&self, timeouts: Timeouts) {
+        self.timeouts.set(timeouts);
+        // Each waits by the new ones from its next step on.
+        self.for_each_connection(Connection::wake);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -185,8 +198,18 @@ impl Server {
         self.for_each_connection(Connection::abort);
     }
 
+    /// Has connections end without another word.
+    pub(crate) fn disconnect(&self, only_idle: bool) {
+        self.for_each_connection(|connection| {
+            if !only_idle || connection.is_idle() {
+                connection.abort();
+                connection.wake();
+            }
+        });
+    }
+
     pub(crate) fn drain_timeout(&self) -> Option<u64> {
-        self.options.timeouts.drain.map(nanos)
+        self.timeouts().drain.map(nanos)
     }
 
     fn for_each_connection(&self, act: impl Fn(&Connection)) {

@@ -20,6 +20,7 @@ use super::{
     body::Body,
     connection::Connection,
     exchange::{Exchange, Gathered, Gathering},
+    options::BodyMode,
     reply::problem,
     routes::{Lookup, Route},
 };
@@ -70,18 +71,25 @@ impl Service {
             params,
             peer: self.0.peer,
         });
+        let mode = match route.options.body {
+            // Looking for the body would ask the client for it.
+            BodyMode::AtHand if head.headers.contains_key(EXPECT) => BodyMode::OnDemand,
+            mode => mode,
+        };
         if incoming.is_end_stream() {
-            return self.dispatch(head, route, None, route.options.whole_body.then(Bytes::new));
+            return self.dispatch(head, route, None, (mode != BodyMode::OnDemand).then(Bytes::new));
         }
-        if !route.options.whole_body {
+        if mode == BodyMode::OnDemand {
             return self.dispatch(head, route, Some(incoming), None);
         }
-        let gathering = Gathering::new(Rc::clone(&self.0.server), incoming);
+        let mut gathering = Gathering::new(Rc::clone(&self.0.server), incoming);
+        // Says at once that the body is wanted, so that hyper reads on before it asks for the response.
+        let gathered = gathering.poll(&mut Context::from_waker(Waker::noop()));
         let mut reply =
             Reply { connection: Rc::clone(&self.0), state: State::Gathering(Box::new((head, route.clone(), gathering))) };
-        // Says at once that the body is wanted, so that hyper reads on before it asks for the response.
-        if let Poll::Ready(response) = reply.poll_response(&mut Context::from_waker(Waker::noop())) {
-            reply.state = State::Answered(Some(Box::new(response)));
+        match gathered {
+            Poll::Ready(gathered) => reply.gathered(gathered),
+            Poll::Pending => self.0.set_gathering(true),
         }
         reply
     }
@@ -135,17 +143,20 @@ impl Reply {
             match &mut self.state {
                 State::Answered(response) => return response.take().map_or(Poll::Pending, |response| Poll::Ready(*response)),
                 State::Awaiting(exchange) => return exchange.poll_reply(cx),
-                State::Gathering(gathering) => {
-                    self.connection.set_gathering(true);
-                    let gathered = ready!(gathering.2.poll(cx));
-                    self.connection.set_gathering(false);
-                    self.gathered(gathered);
-                }
+                State::Gathering(gathering) => match (gathering.2.poll(cx), gathering.1.options.body) {
+                    (Poll::Ready(gathered), _) => self.gathered(gathered),
+                    (Poll::Pending, BodyMode::AtHand) => self.go_on(),
+                    (Poll::Pending, _) => {
+                        self.connection.set_gathering(true);
+                        return Poll::Pending;
+                    }
+                },
             }
         }
     }
 
     fn gathered(&mut self, gathered: Gathered) {
+        self.connection.set_gathering(false);
         let body = match gathered {
             Gathered::Whole(body) => body,
             Gathered::Broken => return self.refuse(problem(StatusCode::BAD_REQUEST, BROKEN_BODY)),
@@ -155,6 +166,19 @@ impl Reply {
             let (head, route, _) = *gathering;
             let exchange = self.connection.start_exchange(route.token, None);
             exchange.announce(head, Some(body));
+            self.state = State::Awaiting(exchange);
+        }
+    }
+
+    /// Tells the host now; it reads the rest of the body itself.
+    fn go_on(&mut self) {
+        self.connection.set_gathering(false);
+        if let State::Gathering(gathering) = std::mem::replace(&mut self.state, State::Answered(None)) {
+            let (head, route, gathering) = *gathering;
+            let (at_hand, incoming) = gathering.into_rest();
+            let exchange = self.connection.start_exchange(route.token, Some(incoming));
+            exchange.hold(at_hand);
+            exchange.announce(head, None);
             self.state = State::Awaiting(exchange);
         }
     }

@@ -18,6 +18,12 @@ impl Graph {
     ///
     /// Every mistake that it has.
     pub fn seal(self) -> Result<Plan, WiringError> {
+        let (plan, mistakes) = self.check();
+        if mistakes.is_empty() { Ok(plan) } else { Err(WiringError { mistakes, warnings: plan.warnings }) }
+    }
+
+    /// Checks the graph. A plan with mistakes is there to be looked at, and cannot run.
+    pub(crate) fn check(self) -> (Plan, Vec<Diagnostic>) {
         let mut check = Check::new(self);
         check.resolve();
         let (order, cycles) = sort(&check.facts, &check.graph);
@@ -398,14 +404,10 @@ impl Check {
         }
     }
 
-    fn finish(mut self, order: Vec<NodeId>) -> Result<Plan, WiringError> {
+    fn finish(mut self, order: Vec<NodeId>) -> (Plan, Vec<Diagnostic>) {
         self.found.sort_by_key(|diagnostic| (diagnostic.node, diagnostic.code));
         let (warnings, mistakes): (Vec<_>, Vec<_>) = self.found.into_iter().partition(|found| found.code.is_warning());
-        if mistakes.is_empty() {
-            Ok(Plan { graph: self.graph, providers: self.providers, facts: self.facts, order, warnings })
-        } else {
-            Err(WiringError { mistakes, warnings })
-        }
+        (Plan { graph: self.graph, providers: self.providers, facts: self.facts, order, warnings }, mistakes)
     }
 }
 

@@ -41,7 +41,13 @@ impl Plan {
     }
 
     fn way_down(&self, from: NodeId, is_affected: &[bool]) -> Vec<NodeId> {
-        let next = |node: &NodeId| self.deps(*node).iter().filter_map(|dep| dep.eager()).find(|dep| is_affected[dep.index()]);
-        std::iter::successors(Some(from), next).collect()
+        let next = |node: NodeId| self.deps(node).iter().filter_map(|dep| dep.eager()).find(|dep| is_affected[dep.index()]);
+        let (mut way, mut last) = (vec![from], from);
+        // A graph with mistakes may go round in a circle.
+        while let Some(node) = next(last).filter(|node| !way.contains(node)) {
+            way.push(node);
+            last = node;
+        }
+        way
     }
 }

@@ -39,7 +39,7 @@ impl Told {
 
 impl Subscriber for Told {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "hostloop::lifecycle"
+        ["hostloop::lifecycle", "hostloop::watch"].contains(&metadata.target())
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -68,7 +68,7 @@ impl Visit for Line {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if ["message", "paths", "error"].contains(&field.name()) {
+        if ["message", "path", "paths", "folder", "error"].contains(&field.name()) {
             self.0 += &format!(" {value:?}");
         }
     }

@@ -50,8 +50,10 @@ use crate::app::{error::BoxError, http::Door, running::Running};
 /// - Each request has a connection of its own, with `host: testserver` and `connection: close` unless it says otherwise, and comes from
 ///   `127.0.0.1:0`.
 /// - One engine answers, whatever [`Http::threads`](crate::app::Http::threads) says.
-/// - A clock that `tokio::time::pause` has stopped stands still while a request is at work, and goes on when its handler waits. The server's
-///   own timeouts are real time.
+/// - A clock that `tokio::time::pause` has stopped stands still while a request is at work, for up to 5 s of real time, and goes on when its
+///   handler waits. What it waits for is known if it is Tokio's: a task, a timer, `spawn_blocking`. If it is a thread of its own, or another
+///   process, the clock sees nobody at work and jumps to the next timer meanwhile, such as a test's `timeout`.
+///   The server's own timeouts are real time.
 ///
 /// # Which listener
 ///
@@ -118,7 +120,8 @@ impl TestClient {
         TestRequest::new(self.door(), method, path)
     }
 
-    /// Makes a request that is there already, with any body: `Body::from_stream(..)` of axum, a `String`, and others.
+    /// Makes a request that is there already, with any body: `Body::from_stream(..)` of axum, a `String`, and others. It is sent as HTTP/1.1,
+    /// or as HTTP/1.0 if it says so.
     pub fn send<B>(&self, request: Request<B>) -> TestRequest
     where
         B: Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ::http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
     header::{CONNECTION, CONTENT_TYPE, HOST},
 };
 use bytes::{Buf, Bytes};
@@ -140,6 +140,10 @@ fn address(request: &mut Request<Outgoing>) -> Result<(), String> {
     let Some(path) = uri.path_and_query() else { return Err(format!("`{uri}` is no path; write `/{uri}`")) };
     let host = uri.authority().and_then(|authority| authority.as_str().parse().ok());
     *request.uri_mut() = Uri::from(path.clone());
+    // The server speaks HTTP/1.
+    if request.version() != Version::HTTP_10 {
+        *request.version_mut() = Version::HTTP_11;
+    }
     default_to(request.headers_mut(), HOST, host.unwrap_or(HeaderValue::from_static("testserver")));
     default_to(request.headers_mut(), CONNECTION, HeaderValue::from_static("close"));
     Ok(())

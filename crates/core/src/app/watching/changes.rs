@@ -1,59 +1,41 @@
 //! What has changed since it was last looked at.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::Notify;
 
-use super::path::WatchedPath;
 use crate::lifecycle::NodeId;
 
-/// What is watched, and what is due, between the watcher's thread and the task that makes it anew.
+/// What is due, between the watcher's thread and the task that makes it anew.
 pub(super) struct Changes {
-    state: Mutex<State>,
+    /// The nodes that are made anew when a path changes.
+    nodes: BTreeMap<PathBuf, Vec<NodeId>>,
+    due: Mutex<Due>,
     came: Notify,
 }
 
-struct State {
-    watched: Vec<(WatchedPath, NodeId)>,
-    due: Due,
-}
-
-/// Nodes to be made anew, and the declared paths that say so.
+/// Nodes to be made anew, and the paths that say so.
 #[derive(Default)]
 pub(super) struct Due {
-    nodes: BTreeSet<NodeId>,
-    paths: BTreeSet<PathBuf>,
-}
-
-impl Due {
-    pub(super) fn into_parts(self) -> (Vec<NodeId>, BTreeSet<PathBuf>) {
-        (self.nodes.into_iter().collect(), self.paths)
-    }
+    pub(super) nodes: BTreeSet<NodeId>,
+    pub(super) paths: BTreeSet<PathBuf>,
 }
 
 impl Changes {
-    pub(super) fn new(watched: Vec<(WatchedPath, NodeId)>) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State { watched, due: Due::default() }), came: Notify::new() })
+    pub(super) fn new(nodes: BTreeMap<PathBuf, Vec<NodeId>>) -> Self {
+        Self { nodes, due: Mutex::default(), came: Notify::new() }
     }
 
-    /// Notes that something in a folder has changed.
-    pub(super) fn note(&self, changed: &Path) {
-        let State { watched, due } = &mut *self.state();
-        let mut is_watched = false;
-        for (path, node) in watched {
-            if path.is_changed_by(changed) {
-                due.nodes.insert(*node);
-                due.paths.insert(path.as_declared().to_owned());
-                is_watched = true;
-            }
-        }
-        if is_watched {
-            self.came.notify_one();
-        }
+    /// Notes that a path has changed.
+    pub(super) fn note(&self, path: &Path) {
+        let mut due = self.due();
+        due.nodes.extend(self.nodes.get(path).into_iter().flatten());
+        due.paths.insert(path.to_owned());
+        self.came.notify_one();
     }
 
     /// Waits until something is due that was not waited for before.
@@ -63,10 +45,15 @@ impl Changes {
 
     /// Takes what is due.
     pub(super) fn take(&self) -> Due {
-        std::mem::take(&mut self.state().due)
+        std::mem::take(&mut self.due())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether one of these paths has changed again.
+    pub(super) fn is_due_again(&self, paths: &BTreeSet<PathBuf>) -> bool {
+        self.due().paths.iter().any(|path| paths.contains(path))
+    }
+
+    fn due(&self) -> MutexGuard<'_, Due> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,35 +2,34 @@
 //!
 //! ```text
 //! watcher's thread    a path has changed --> Changes: which nodes are due     (from before the start, so that nothing is missed)
-//! task of the run     something is due --> nothing more for a moment --> all is up --> one reload --> again
+//! task of the run     something is due --> nothing more for a moment --> all is up --> one reload --> a pause --> again
 //! ```
 //!
 //! A file that is written in several steps, or a folder full of them, is one change. The task and the watcher's thread end with the run.
 
 mod changes;
-mod path;
+mod pace;
 
 use std::{
+    collections::BTreeMap,
+    fs, io,
     path::{Path, absolute},
     sync::Arc,
-    time::Duration,
 };
-
-use tokio::time::timeout;
 
 use self::{
     changes::{Changes, Due},
-    path::{WatchedPath, folders},
+    pace::Pace,
 };
 use super::{
     blueprint::Blueprint,
     driver::{Driver, Progress, wait::first_of},
-    error::AppError,
+    error::{AppError, AppFailure},
 };
-use crate::{Watcher, lifecycle::NodeId};
-
-/// How long nothing changes after a series of changes.
-const QUIET: Duration = Duration::from_millis(100);
+use crate::{
+    Watcher,
+    lifecycle::{FailureCause, NodeId},
+};
 
 /// What is watched for one run.
 pub(crate) struct Watching {
@@ -42,17 +41,19 @@ pub(crate) struct Watching {
 impl Watching {
     /// Watches all that is declared, if something is.
     pub(crate) fn begin(blueprint: &Blueprint) -> Result<Option<Self>, AppError> {
-        let found = blueprint.watched.iter().map(|(path, node)| Ok((find(blueprint, path, *node)?, *node)));
-        let found = found.collect::<Result<Vec<_>, AppError>>()?;
-        if found.is_empty() {
+        let mut nodes: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (path, node) in &blueprint.watched {
+            check(path).map_err(|refusal| refusal.of(blueprint, path, *node))?;
+            nodes.entry(path.clone()).or_default().push(*node);
+        }
+        if nodes.is_empty() {
             return Ok(None);
         }
-        let folders = folders(found.iter().map(|(path, _)| path));
-        let changes = Changes::new(found);
+        let changes = Arc::new(Changes::new(nodes.clone()));
         let told = Arc::clone(&changes);
         let mut watcher = Watcher::new(move |path| told.note(path))?;
-        for (folder, is_recursive) in folders {
-            watcher.watch(&folder, is_recursive)?;
+        for (path, nodes) in nodes {
+            watcher.watch(&path).map_err(|error| Refusal::Watcher(error).of(blueprint, &path, nodes[0]))?;
         }
         Ok(Some(Self { changes, _watcher: watcher }))
     }
@@ -66,33 +67,62 @@ impl Watching {
     }
 
     async fn reload_for_ever(&self, driver: &Arc<Driver>) {
+        let mut pace = Pace::default();
         loop {
             self.changes.come().await;
-            while timeout(QUIET, self.changes.come()).await.is_ok() {}
+            pace::until_quiet(&self.changes).await;
             let _ = driver.progress().wait_for(|progress| !matches!(progress, Progress::Starting)).await;
-            reload(driver, self.changes.take()).await;
+            let due = self.changes.take();
+            reload(driver, &due).await;
+            pace.rest(&self.changes, &due.paths).await;
         }
     }
 }
 
-fn find(blueprint: &Blueprint, path: &Path, node: NodeId) -> Result<WatchedPath, AppError> {
-    absolute(path).ok().as_deref().and_then(WatchedPath::find).ok_or_else(|| {
+/// Why a path cannot be watched.
+enum Refusal {
+    Missing,
+    Unreachable(io::Error),
+    Watcher(crate::Error),
+}
+
+fn check(path: &Path) -> Result<(), Refusal> {
+    match absolute(path).and_then(fs::metadata) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Refusal::Missing),
+        Err(error) => Err(Refusal::Unreachable(error)),
+    }
+}
+
+impl Refusal {
+    fn of(self, blueprint: &Blueprint, path: &Path, node: NodeId) -> AppError {
         let (label, source) = (blueprint.plan.label(node), blueprint.plan.source(node));
-        let place = std::env::current_dir().map(|folder| format!(" from {}", folder.display())).unwrap_or_default();
-        let path = path.display();
-        AppError::closed(format!(
-            "`{label}` ({source}) watches `{path}`, which does not exist{place}; create it, or correct the path"
-        ))
-    })
+        let watches = format!("`{label}` ({source}) watches `{}`, which", path.display());
+        match self {
+            Self::Missing => {
+                let here = std::env::current_dir().ok().filter(|_| path.is_relative());
+                let place = here.map(|folder| format!(" from {}", folder.display())).unwrap_or_default();
+                AppError::closed(format!("{watches} does not exist{place}; create it, or correct the path"))
+            }
+            Self::Unreachable(error) => {
+                let message = format!("{watches} cannot be reached; let this process read it, or correct the path");
+                AppError::one(AppFailure::new(message, FailureCause::Closed).caused_by(Some(Arc::new(error))))
+            }
+            Self::Watcher(error) => {
+                let message = format!("{watches} cannot be watched");
+                AppError::one(AppFailure::new(message, FailureCause::Closed).caused_by(Some(Arc::new(error))))
+            }
+        }
+    }
 }
 
 /// Makes anew what is due. What fails is told, and the old values stay.
-async fn reload(driver: &Arc<Driver>, due: Due) {
+async fn reload(driver: &Arc<Driver>, Due { nodes, paths }: &Due) {
     if !driver.look(|state| state.run.is_ready()) {
         // It stops.
         return;
     }
-    let (nodes, paths) = due.into_parts();
+    let nodes: Vec<_> = nodes.iter().copied().collect();
     tracing::info!(target: "hostloop::lifecycle", ?paths, "files have changed: what is made of them is made anew");
     let error = match driver.reload(&nodes) {
         Ok(done) => match done.await {

@@ -1,7 +1,7 @@
 //! Making values: one construction for each node and frame, however many wait for it.
 //!
 //! A build waits for the builds of what it needs, then for its constructor. Who waits for it is either another build, a ticket of
-//! the host's, or the start. With the last of them gone it is cancelled.
+//! the host's (`request.rs`), or the start. With the last of them gone it is cancelled (`forsake.rs`).
 
 use super::{
     super::{
@@ -9,7 +9,7 @@ use super::{
         plan::Dep,
     },
     Run,
-    command::{Arg, CancelReason, CloseCause, Command, EventKind, Failure, FailureCause, Frame, Instance, Op, Outcome, Ticket},
+    command::{Arg, CancelReason, CloseCause, Command, EventKind, Failure, Instance, Op, Outcome, Ticket},
     frame::{Exit, SlotState},
     ops::{Stage as OpStage, Task, Work},
     start::is_gathered,
@@ -20,15 +20,15 @@ pub(super) struct Build {
     pub(super) node: NodeId,
     pub(super) frame: usize,
     pub(super) is_shadow: bool,
-    stage: BuildStage,
+    pub(super) stage: BuildStage,
     args: Vec<Arg>,
     /// Builds that this one waits for, and the argument that each gives.
-    holds: Vec<(usize, usize)>,
-    waiters: Vec<Waiter>,
+    pub(super) holds: Vec<(usize, usize)>,
+    pub(super) waiters: Vec<Waiter>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BuildStage {
+pub(super) enum BuildStage {
     Waiting,
     Constructing(Op, Instance),
 }
@@ -41,12 +41,6 @@ pub(super) enum Waiter {
     Stage,
 }
 
-#[derive(Debug)]
-pub(super) struct TicketState {
-    build: usize,
-    requester: Option<Op>,
-}
-
 /// What a wish for a value leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
@@ -54,62 +48,16 @@ pub(super) enum Wish {
     Building(usize),
 }
 
-/// What asking for a value leads to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Request {
-    /// It is there.
-    Ready(Arg),
-    /// It will be settled by [`Command::Settle`].
-    Pending(Ticket),
-    /// It cannot be.
-    Refused(Failure),
-}
-
 impl Run {
-    /// Asks for the value of a node in a frame. `requester` is the constructor that asks, if one does: who would wait for itself is
-    /// refused.
-    pub fn request(&mut self, now: u64, node: NodeId, frame: Frame, requester: Option<Op>) -> Request {
-        self.look(now);
-        let is_shadow =
-            requester.and_then(|op| self.constructing(op)).and_then(|build| self.build(build)).is_some_and(|build| build.is_shadow);
-        let Some(home) = self.frame_index(frame) else { return Request::Refused(self.closed(node)) };
-        if self.plan.depth(node) > self.frames[home].depth {
-            return Request::Refused(self.not_entered(node));
-        }
-        match self.wish(node, home, is_shadow) {
-            Err(failure) => Request::Refused(failure),
-            Ok(Wish::Ready(arg)) => Request::Ready(arg),
-            Ok(Wish::Building(build)) => {
-                if let Some(path) = requester.and_then(|op| self.circle(op, build)) {
-                    self.forsake(build);
-                    return Request::Refused(self.deadlock(node, &path));
-                }
-                self.next_ticket += 1;
-                let ticket = Ticket(self.next_ticket);
-                self.tickets.insert(ticket, TicketState { build, requester });
-                self.wait_for(build, Waiter::Ticket(ticket));
-                Request::Pending(ticket)
-            }
-        }
-    }
-
-    /// Gives up a request. The construction goes on if others wait for it.
-    pub fn abandon(&mut self, now: u64, ticket: Ticket) {
-        self.look(now);
-        if let Some(state) = self.tickets.remove(&ticket) {
-            self.unwait(state.build, Waiter::Ticket(ticket));
-        }
-    }
-
     pub(super) fn build(&self, build: usize) -> Option<&Build> {
         self.builds.get(build)?.as_ref()
     }
 
-    fn build_mut(&mut self, build: usize) -> Option<&mut Build> {
+    pub(super) fn build_mut(&mut self, build: usize) -> Option<&mut Build> {
         self.builds.get_mut(build)?.as_mut()
     }
 
-    fn constructing(&self, op: Op) -> Option<usize> {
+    pub(super) fn constructing(&self, op: Op) -> Option<usize> {
         match self.ops.get(op)?.task {
             Task::Construct(build) => Some(build),
             _ => None,
@@ -320,11 +268,6 @@ impl Run {
         self.construct_if_complete(build);
     }
 
-    fn settle(&mut self, ticket: Ticket, outcome: Result<Arg, Failure>) {
-        self.tickets.remove(&ticket);
-        self.commands.push(Command::Settle { ticket, outcome });
-    }
-
     /// A value that nobody waits for any more.
     fn take_back(&mut self, build: usize, work: &Work, is_held: bool) {
         let Some(Build { stage: BuildStage::Constructing(_, instance), .. }) = self.build(build) else { return };
@@ -341,171 +284,6 @@ impl Run {
     pub(super) fn construct_abandoned(&mut self, build: usize, failure: Failure) {
         self.construct_failed(build, failure);
         self.one_less();
-    }
-
-    fn construct_failed(&mut self, build: usize, failure: Failure) {
-        let Some(entry) = self.end_build(build) else { return };
-        self.tell(EventKind::ConstructFailed, Some(entry.node), None, failure.message.clone());
-        self.fail_waiters(entry, &failure);
-    }
-
-    fn fail_waiters(&mut self, entry: Build, failure: &Failure) {
-        let Build { node, frame, is_shadow, waiters, .. } = entry;
-        if !self.plan.is_transient(node) {
-            self.set_slot(frame, node, is_shadow, None);
-        }
-        for waiter in waiters {
-            match waiter {
-                Waiter::Build(other) => {
-                    if let Some(entry) = self.end_build(other) {
-                        self.release_holds(&entry, other);
-                        self.fail_waiters(entry, failure);
-                    }
-                }
-                Waiter::Ticket(ticket) => self.settle(ticket, Err(failure.clone())),
-                Waiter::Stage => self.stage_failed(is_shadow, failure),
-            }
-        }
-        self.frame_progress(frame);
-    }
-
-    fn end_build(&mut self, build: usize) -> Option<Build> {
-        let entry = self.builds.get_mut(build)?.take()?;
-        self.free_builds.push(build);
-        self.frames[entry.frame].builds -= 1;
-        Some(entry)
-    }
-
-    /// Forgets a build that has not begun.
-    fn remove_build(&mut self, build: usize) {
-        let Some(entry) = self.end_build(build) else { return };
-        if !self.plan.is_transient(entry.node) {
-            self.set_slot(entry.frame, entry.node, entry.is_shadow, None);
-        }
-        self.release_holds(&entry, build);
-        self.frame_progress(entry.frame);
-    }
-
-    fn release_holds(&mut self, entry: &Build, build: usize) {
-        for &(held, _) in &entry.holds {
-            self.unwait(held, Waiter::Build(build));
-        }
-    }
-
-    pub(super) fn unwait(&mut self, build: usize, waiter: Waiter) {
-        if let Some(entry) = self.build_mut(build) {
-            entry.waiters.retain(|other| *other != waiter);
-        }
-        self.forsake(build);
-    }
-
-    /// Cancels a build that nobody waits for.
-    fn forsake(&mut self, build: usize) {
-        match self.build(build) {
-            Some(Build { waiters, stage, .. }) if waiters.is_empty() => match *stage {
-                BuildStage::Waiting => self.remove_build(build),
-                BuildStage::Constructing(op, _) => self.cancel(op, CancelReason::Unwanted),
-            },
-            _ => {}
-        }
-    }
-
-    /// Fails what is being built in a frame that closes, and cancels its constructors.
-    pub(super) fn cancel_builds(&mut self, frame: usize, reason: CancelReason) {
-        for build in 0..self.builds.len() {
-            let Some(entry) = self.build(build).filter(|entry| entry.frame == frame) else { continue };
-            let (node, stage) = (entry.node, entry.stage);
-            let tickets: Vec<_> = entry
-                .waiters
-                .iter()
-                .filter_map(|waiter| if let Waiter::Ticket(ticket) = waiter { Some(*ticket) } else { None })
-                .collect();
-            let failure = self.closed(node);
-            for ticket in tickets {
-                self.settle(ticket, Err(failure.clone()));
-            }
-            match stage {
-                BuildStage::Waiting => {
-                    if let Some(entry) = self.end_build(build) {
-                        self.release_holds(&entry, build);
-                        self.set_slot(frame, node, entry.is_shadow, None);
-                    }
-                }
-                BuildStage::Constructing(op, _) => {
-                    if let Some(entry) = self.build_mut(build) {
-                        entry.waiters.retain(|waiter| !matches!(waiter, Waiter::Ticket(_)));
-                    }
-                    self.cancel(op, reason);
-                }
-            }
-        }
-    }
-
-    /// Has every build of the start or of a reload go on without it.
-    pub(super) fn leave_builds(&mut self, is_shadow: bool, reason: CancelReason) {
-        for build in 0..self.builds.len() {
-            let Some(entry) = self.build_mut(build).filter(|entry| entry.is_shadow == is_shadow) else { continue };
-            if !entry.waiters.contains(&Waiter::Stage) {
-                continue;
-            }
-            entry.waiters.retain(|waiter| *waiter != Waiter::Stage);
-            if let (true, BuildStage::Constructing(op, _)) = (entry.waiters.is_empty(), entry.stage) {
-                self.cancel(op, reason);
-            } else {
-                self.forsake(build);
-            }
-        }
-    }
-
-    // Who waits for whom.
-
-    /// The way by which a constructor would wait for itself, if it waited for this build.
-    fn circle(&self, requester: Op, build: usize) -> Option<Vec<NodeId>> {
-        let own = self.constructing(requester)?;
-        let mut path = vec![self.build(own)?.node];
-        self.leads_to(build, own, &mut path, &mut vec![false; self.builds.len()]).then_some(path)
-    }
-
-    fn leads_to(&self, build: usize, own: usize, path: &mut Vec<NodeId>, seen: &mut [bool]) -> bool {
-        let Some(entry) = self.build(build) else { return false };
-        path.push(entry.node);
-        if build == own {
-            return true;
-        }
-        if !std::mem::replace(&mut seen[build], true) {
-            let asked = self.tickets.values().filter(|ticket| {
-                matches!((ticket.requester, entry.stage), (Some(requester), BuildStage::Constructing(op, _)) if requester == op)
-            });
-            let mut next = entry.holds.iter().map(|&(held, _)| held).chain(asked.map(|ticket| ticket.build));
-            if next.any(|next| self.leads_to(next, own, path, seen)) {
-                return true;
-            }
-        }
-        path.pop();
-        false
-    }
-
-    fn deadlock(&self, node: NodeId, path: &[NodeId]) -> Failure {
-        let steps: Vec<_> = path.iter().map(|&node| self.plan.step(node).to_string()).collect();
-        let message = format!("`{}` would wait for itself: {}", self.plan.label(path[0]), steps.join(" -> "));
-        Failure { node, cause: FailureCause::Deadlock, message }
-    }
-
-    fn closed(&self, node: NodeId) -> Failure {
-        let message = format!("`{}` cannot be made: its scope is closed", self.plan.label(node));
-        Failure { node, cause: FailureCause::Closed, message }
-    }
-
-    fn not_entered(&self, node: NodeId) -> Failure {
-        let scope = &self.plan.scopes()[self.plan.depth(node)];
-        let message = format!("`{}` lives as long as the {scope}; ask for it inside that scope", self.plan.label(node));
-        Failure { node, cause: FailureCause::Closed, message }
-    }
-
-    fn not_given(&self, node: NodeId) -> Failure {
-        let scope = &self.plan.scopes()[self.plan.depth(node)];
-        let message = format!("`{}` comes with the scope \"{scope}\"; give it when the scope is entered", self.plan.label(node));
-        Failure { node, cause: FailureCause::Closed, message }
     }
 }
 

@@ -13,27 +13,33 @@ mod build;
 mod command;
 mod condition;
 mod failure;
+mod forsake;
 mod frame;
 mod ops;
 mod regroup;
 mod reload;
+mod request;
+mod retire;
 mod schedule;
 mod start;
 mod stop;
 mod supervise;
+mod swap;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-pub use self::build::Request;
 pub use self::command::{
     Arg, CancelReason, CloseCause, Command, Event, EventKind, Failure, FailureCause, Frame, HookId, Instance, Op, Outcome, Ticket,
 };
+pub use self::request::Request;
 use self::{
-    build::{Build, TicketState},
+    build::Build,
     frame::FrameState,
     ops::{Alarm, Ops, Stage as OpStage, Task, Work},
     regroup::Regroup,
-    reload::{Reload, Retirement},
+    reload::Reload,
+    request::TicketState,
+    retire::Retirement,
     schedule::Schedule,
     supervise::Worker,
 };

@@ -5,6 +5,8 @@
 //!     \__________\___________\---failure--> new hooks stop -> new values are taken back
 //! ```
 //!
+//! What makes the new values is here; `swap.rs` puts them in the place of the old ones, and `retire.rs` sees these out.
+//!
 //! Handlers and shorter scopes look values up when they begin: nothing of theirs is rebuilt. Workers are run again with the new values.
 
 use std::collections::{HashMap, VecDeque};
@@ -14,51 +16,37 @@ use super::{
     super::replace::Pinned,
     Age, Run, Stage,
     build::{Waiter, Wish},
-    command::{Arg, CancelReason, CloseCause, Command, EventKind, Failure, FailureCause, HookId, Instance, Outcome},
+    command::{Arg, CancelReason, Command, EventKind, Failure, FailureCause, HookId},
     frame::{Exit, SlotState},
-    ops::{Task, Work},
-    schedule::{ItemState, Schedule},
-    supervise::WorkerState,
+    ops::Task,
+    retire::Retirement,
 };
 use crate::error::{Error, Result};
 
 #[derive(Debug)]
 pub(super) struct Reload {
-    generation: u64,
-    is_affected: Vec<bool>,
+    pub(super) generation: u64,
+    pub(super) is_affected: Vec<bool>,
     pub(super) slots: HashMap<NodeId, SlotState>,
     pub(super) args: HashMap<NodeId, Vec<Arg>>,
     pub(super) built: Vec<Exit>,
-    step: Step,
-    left: usize,
+    pub(super) step: Step,
+    /// Builds that this step waits for, and one more until all of them are asked for.
+    pub(super) left: usize,
     invokes: VecDeque<NodeId>,
     hooks: VecDeque<HookId>,
-    started: Vec<HookId>,
+    pub(super) started: Vec<HookId>,
     has_declared: bool,
-    failure: Option<Failure>,
+    pub(super) failure: Option<Failure>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Building,
     Invoking,
     Hooks,
     /// Somebody is making a value out of an old one.
     Waiting,
-}
-
-/// What was replaced, or never used, on its way out.
-#[derive(Debug)]
-pub(super) struct Retirement {
-    hooks: Vec<HookId>,
-    exits: Vec<Exit>,
-    cause: CloseCause,
-    /// Users that the host counts, and workers that end to run again.
-    users: usize,
-    /// Scopes that were open, each one of the users.
-    frames: Vec<usize>,
-    is_busy: bool,
-    stopping: Option<HookId>,
 }
 
 impl Run {
@@ -132,7 +120,7 @@ impl Run {
         self.shadow_progress();
     }
 
-    fn shadow_build(&mut self, node: NodeId) {
+    pub(super) fn shadow_build(&mut self, node: NodeId) {
         match self.wish(node, 0, true) {
             Ok(Wish::Ready(_)) => {}
             Ok(Wish::Building(build)) => {
@@ -187,47 +175,6 @@ impl Run {
         }
     }
 
-    /// What is made of old values meanwhile must have its new one too, or it would outlive what it is made of.
-    fn swap_unless_behind(&mut self) {
-        if self.is_old_one_building() {
-            if let Some(reload) = &mut self.reload {
-                reload.step = Step::Waiting;
-            }
-            return;
-        }
-        let late = self.made_meanwhile();
-        if late.is_empty() {
-            return self.swap();
-        }
-        if let Some(reload) = &mut self.reload {
-            (reload.step, reload.left) = (Step::Building, 1);
-        }
-        for node in late {
-            self.shadow_build(node);
-        }
-        self.shadow_progress();
-    }
-
-    fn is_old_one_building(&self) -> bool {
-        self.builds.iter().flatten().any(|build| build.frame == 0 && !build.is_shadow && self.is_affected(build.node))
-    }
-
-    fn made_meanwhile(&self) -> Vec<NodeId> {
-        let Some(reload) = &self.reload else { return Vec::new() };
-        let is_late = |node: &NodeId| {
-            let is_there = matches!(self.frames[0].slot_state(*node), Some(SlotState::Ready(_)));
-            is_there && reload.is_affected[node.index()] && !reload.slots.contains_key(node)
-        };
-        self.plan.order().iter().copied().filter(is_late).collect()
-    }
-
-    /// Something has been made, or has failed, that a swap may wait for.
-    pub(super) fn old_one_built(&mut self) {
-        if self.reload.as_ref().is_some_and(|reload| reload.step == Step::Waiting && reload.failure.is_none()) {
-            self.swap_unless_behind();
-        }
-    }
-
     fn begin_shadow_hooks(&mut self) {
         if self.reload.as_mut().is_some_and(|reload| !std::mem::replace(&mut reload.has_declared, true)) {
             self.declare_hooks(true);
@@ -259,74 +206,7 @@ impl Run {
         if reload.failure.is_some() { self.discard_if_quiet() } else { self.next_shadow_hook() }
     }
 
-    fn swap(&mut self) {
-        let Some(reload) = self.reload.take() else { return };
-        let Reload { generation, is_affected, slots, args, built, started, .. } = reload;
-        let mut values: Vec<(NodeId, Instance)> = slots
-            .iter()
-            .filter_map(|(&node, &state)| if let SlotState::Ready(instance) = state { Some((node, instance)) } else { None })
-            .collect();
-        values.sort_unstable();
-        for (&node, &state) in &slots {
-            self.frames[0].put(node, state);
-        }
-        let is_old = |exit: &Exit| is_affected[exit.node.index()] || exit.holder.is_some_and(|holder| is_affected[holder.index()]);
-        let (old, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.frames[0].exits).into_iter().partition(is_old);
-        self.frames[0].exits = kept;
-        self.frames[0].exits.extend(built);
-        let mut hooks = Vec::new();
-        for (index, hook) in self.hooks.iter_mut().enumerate() {
-            let id = HookId(index as u32);
-            match hook.age {
-                Age::Next if started.contains(&id) => hook.age = Age::Current,
-                Age::Current if is_affected[hook.node.index()] => {
-                    hook.age = Age::Old;
-                    hooks.push(id);
-                }
-                _ => {}
-            }
-        }
-        self.reschedule();
-        self.args.extend(args);
-        self.commands.push(Command::Swap { values });
-        self.tell(EventKind::Swapped, None, None, "");
-        self.commands.push(Command::Reloaded { generation, failure: None });
-        let frames: Vec<_> = (1..self.frames.len()).filter(|&frame| !self.frames[frame].is_closed()).collect();
-        let users = self.renew_workers(&is_affected) + frames.len() + 1;
-        self.begin_retirement(Retirement {
-            hooks,
-            exits: old,
-            cause: CloseCause::Superseded,
-            users,
-            frames,
-            is_busy: false,
-            stopping: None,
-        });
-        self.reload_again();
-    }
-
-    /// All that is up stays up, among what took another's place.
-    fn reschedule(&mut self) {
-        self.schedule = Schedule::of(&self.plan, self.options.order, &self.hooks, &self.workers);
-        (0..self.schedule.items.len()).for_each(|item| self.schedule.set(item, ItemState::Up));
-    }
-
-    /// Has workers that hold what was replaced run again, and returns how many must end first.
-    fn renew_workers(&mut self, is_affected: &[bool]) -> usize {
-        let retirement = self.retirements.len();
-        let mut ending = 0;
-        for worker in 0..self.workers.len() {
-            let is_running = matches!(self.workers[worker].state, WorkerState::Running(_));
-            if is_running && is_affected[self.workers[worker].node.index()] {
-                self.workers[worker].renewed_for = Some(retirement);
-                self.stop_worker(worker);
-                ending += 1;
-            }
-        }
-        ending
-    }
-
-    fn reload_again(&mut self) {
+    pub(super) fn reload_again(&mut self) {
         if self.reload_next.is_empty() || self.stage != Stage::Running {
             return;
         }
@@ -366,15 +246,7 @@ impl Run {
         let detail = failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default();
         self.tell(EventKind::ReloadFailed, failure.as_ref().map(|failure| failure.node), None, detail);
         self.commands.push(Command::Reloaded { generation, failure });
-        self.begin_retirement(Retirement {
-            hooks: started,
-            exits: built,
-            cause: CloseCause::Unwanted,
-            users: 0,
-            frames: Vec::new(),
-            is_busy: false,
-            stopping: None,
-        });
+        self.begin_retirement(Retirement::of_unused(started, built));
         self.reload_again();
     }
 
@@ -392,119 +264,6 @@ impl Run {
 
     fn reload_refused(&self) -> Failure {
         Failure { node: NodeId::new(0), cause: FailureCause::Closed, message: "the application stops: nothing is reloaded".into() }
-    }
-
-    // What was replaced.
-
-    fn begin_retirement(&mut self, retirement: Retirement) {
-        let index = self.retirements.len();
-        let is_in_use = retirement.users > 0;
-        let node = retirement.exits.last().map_or(NodeId::new(0), |exit| exit.node);
-        self.retirements.push(Some(retirement));
-        if is_in_use {
-            let op = self.begin(Task::AwaitUsers(index), node, self.options.retire_timeout);
-            self.commands.push(Command::AwaitUsers { op });
-        } else {
-            self.retirement_progress(index);
-        }
-    }
-
-    /// One of those who use what was replaced has left.
-    pub(super) fn user_left(&mut self, index: usize) {
-        if let Some(Some(retirement)) = self.retirements.get_mut(index) {
-            retirement.users = retirement.users.saturating_sub(1);
-        }
-        self.retirement_progress(index);
-    }
-
-    /// The host has no more users, or has waited for them long enough.
-    pub(super) fn users_left(&mut self, index: usize, outcome: Outcome) {
-        if let (Some(Some(retirement)), false) = (self.retirements.get_mut(index), outcome == Outcome::Done) {
-            retirement.users = 1;
-            retirement.frames.clear();
-        }
-        self.user_left(index);
-    }
-
-    /// A scope is closed that may have used what was replaced.
-    pub(super) fn frame_left(&mut self, frame: usize) {
-        for index in 0..self.retirements.len() {
-            let Some(Some(retirement)) = self.retirements.get_mut(index) else { continue };
-            let before = retirement.frames.len();
-            retirement.frames.retain(|&other| other != frame);
-            if retirement.frames.len() < before {
-                self.user_left(index);
-            }
-        }
-    }
-
-    fn retirement_progress(&mut self, index: usize) {
-        let Some(Some(retirement)) = self.retirements.get_mut(index) else { return };
-        if retirement.users > 0 || retirement.is_busy {
-            return;
-        }
-        if let Some(hook) = retirement.hooks.pop() {
-            (retirement.is_busy, retirement.stopping) = (true, Some(hook));
-            return self.stop_hook(hook);
-        }
-        let cause = retirement.cause;
-        while let Some(Some(retirement)) = self.retirements.get_mut(index) {
-            match retirement.exits.pop() {
-                Some(exit) if exit.is_held => {
-                    retirement.is_busy = true;
-                    return self.finalize(Task::Retire(index), exit, cause);
-                }
-                Some(exit) => self.commands.push(Command::Forget { instances: vec![exit.instance] }),
-                None => {
-                    self.retirements[index] = None;
-                    if self.retirements.iter().all(Option::is_none) {
-                        self.retirements.clear();
-                    }
-                    return self.check_down();
-                }
-            }
-        }
-    }
-
-    /// A step of a retirement has ended, well or not.
-    fn retirement_step(&mut self, index: usize) {
-        if let Some(Some(retirement)) = self.retirements.get_mut(index) {
-            (retirement.is_busy, retirement.stopping) = (false, None);
-        }
-        self.retirement_progress(index);
-    }
-
-    pub(super) fn retired(&mut self, index: usize, work: &Work, outcome: Outcome) {
-        self.tell_finalized(work, outcome);
-        self.retirement_step(index);
-    }
-
-    pub(super) fn retire_failed(&mut self, index: usize, failure: &Failure) {
-        self.tell(EventKind::FinalizeFailed, Some(failure.node), None, failure.message.clone());
-        self.retirement_step(index);
-    }
-
-    pub(super) fn old_hook_stopped(&mut self, hook: HookId) {
-        let is_its =
-            |retirement: &Option<Retirement>| retirement.as_ref().is_some_and(|retirement| retirement.stopping == Some(hook));
-        if let Some(index) = self.retirements.iter().position(is_its) {
-            self.retirement_step(index);
-        }
-    }
-
-    /// Has everything that was replaced go now, and returns whether all of it has.
-    pub(super) fn finish_retirements(&mut self) -> bool {
-        if !self.retirements.is_empty() {
-            self.close_inner_frames();
-        }
-        let is_awaited = |work: Option<&Work>| matches!(work, Some(Work { task: Task::AwaitUsers(_), .. }));
-        for op in self.ops.all().into_iter().filter(|&op| is_awaited(self.ops.get(op))).collect::<Vec<_>>() {
-            if let Some(Work { task: Task::AwaitUsers(index), .. }) = self.ops.end(op) {
-                self.commands.push(Command::Abandon { op });
-                self.user_left(index);
-            }
-        }
-        self.retirements.is_empty() && self.reload.is_none()
     }
 
     /// Returns whether nothing of an earlier generation is left.
