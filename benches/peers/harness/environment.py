@@ -1,4 +1,4 @@
-"""The machine and the Python environment: what there is, what is missing, what is installed."""
+"""The machine: what it is, what it lacks, and what is installed on it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from harness.load import LOAD_CORE, wrk_version
 from harness.running import SERVER_CORE
 
-HERE = Path(__file__).resolve().parent.parent
-PINNED = HERE / "requirements.txt"
-PINNED_NO_DEPS = HERE / "requirements-no-deps.txt"
 INSTALL_SECONDS = 600
 
 
@@ -70,52 +67,17 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
-def install_peers() -> None:
-    """Installs into this environment the pinned peers that are missing or of another version.
+def run_installer(argv: Sequence[str], wanted: Path) -> None:
+    """Has pip or npm install what the file `wanted` lists, in whose folder it runs.
 
     # Errors
 
-    Unfit, when pip fails, or when this is not a virtual environment: the pins would replace the
-    packages that others of its users depend on.
+    Unfit, when it fails.
     """
-    if _is_satisfied(PINNED) and _is_satisfied(PINNED_NO_DEPS):
-        return
-    if sys.prefix == sys.base_prefix:
-        raise Unfit(
-            f"{sys.executable} is not of a virtual environment, and the pinned peers are not to be "
-            "installed into a shared one; run this with the Python of a venv that has hostloop"
-        )
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for options, requirements in (([], PINNED), (["--no-deps"], PINNED_NO_DEPS)):
-        print(f"installing {requirements}", file=sys.stderr, flush=True)
-        argv = [*pip, *options, "--requirement", str(requirements)]
-        try:
-            subprocess.run(argv, stdout=sys.stderr, timeout=INSTALL_SECONDS, check=True)
-        except subprocess.SubprocessError as error:
-            raise Unfit(f"pip could not install {requirements}") from error
-
-
-def installed_version(distribution: str) -> str | None:
+    print(f"installing {wanted}", file=sys.stderr, flush=True)
     try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, wrk, hostloop and everything pinned; `missing` where there is none."""
-    names = ["hostloop", *_pins(PINNED), *_pins(PINNED_NO_DEPS)]
-    return {
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "wrk": wrk_version() or "missing",
-        **{name: installed_version(name) or "missing" for name in names},
-    }
-
-
-def _is_satisfied(requirements: Path) -> bool:
-    return all(installed_version(name) == pin for name, pin in _pins(requirements).items())
-
-
-def _pins(requirements: Path) -> dict[str, str]:
-    lines = (line.partition("#")[0].strip() for line in requirements.read_text().splitlines())
-    return dict(line.split("==") for line in lines if line)
+        subprocess.run(
+            argv, cwd=wanted.parent, stdout=sys.stderr, timeout=INSTALL_SECONDS, check=True
+        )
+    except subprocess.SubprocessError as error:
+        raise Unfit(f"{wanted} could not be installed") from error

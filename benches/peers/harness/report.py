@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.outcome import Outcome
-from harness.roster import BASELINE
 from harness.rounds import CaseResults
 
 
@@ -55,23 +54,24 @@ def faults(outcomes: Sequence[Outcome]) -> list[str]:
     ]
 
 
-def markdown(results: CaseResults) -> str:
+def markdown(results: CaseResults, baseline: str) -> str:
+    """Writes a case as a table, with ratios to the server named `baseline`."""
     metrics = _metrics(results)
     columns = ["server"]
     for metric in metrics:
         columns.append(metric.heading)
         if metric.compared:
-            columns += ["min..max", f"{BASELINE} = 1"]
+            columns += ["min..max", f"{baseline} = 1"]
     lines = [f"### {results.case.title}", "", results.case.about, ""]
     lines += [_row(columns), _row(["---", *["---:"] * (len(columns) - 1)])]
     notes: list[str] = []
-    baseline = results.rounds.get(BASELINE, [])
+    compared_with = results.rounds.get(baseline, [])
     for name, outcomes in results.rounds.items():
         if wrong := faults(outcomes):
             lines.append(_row([name, "INVALID", *[""] * (len(columns) - 2)]))
             notes.append(f"- {name} is invalid: {'; '.join(wrong)}")
         else:
-            lines.append(_row([name, *_cells(metrics, outcomes, baseline)]))
+            lines.append(_row([name, *_cells(metrics, outcomes, compared_with)]))
     for name, absent in results.not_applicable.items():
         lines.append(_row([name, "n/a", *[""] * (len(columns) - 2)]))
         notes.append(f"- {name}: n/a, {absent.reason}")

@@ -1,14 +1,12 @@
-"""Who is measured, and with which command line: production defaults, logs off."""
+"""Who is measured on what, and how it gets here: a language has servers, cases and an installer."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-APPS = Path(__file__).resolve().parent.parent / "servers"
-IDLE_NOT_MEASURED = "idle memory is compared for hostloop, uvicorn and granian only"
+from harness.scenarios import Case
 
 
 @dataclass(frozen=True)
@@ -16,11 +14,16 @@ class Server:
     """`{port}` in the command and the environment stands for the port of the measurement."""
 
     name: str
-    distribution: str
+    package: str  # without it the server is not measured
+    folder: Path  # where the command runs
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     arguments_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unsupported: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def family(self) -> str:
+        return self.name.partition("-")[0]
 
     def argv(self, scenario: str, port: int) -> list[str]:
         words = (*self.command, *self.arguments_for.get(scenario, ()))
@@ -30,72 +33,22 @@ class Server:
         return {key: text.replace("{port}", str(port)) for key, text in self.environment.items()}
 
 
-def hostloop(loop: str) -> Server:
-    return Server(
-        name=f"hostloop-{loop}",
-        distribution="hostloop",
-        command=(sys.executable, "hostloop_app.py", "{port}", loop),
-    )
+@dataclass(frozen=True)
+class Language:
+    """`install` gets the pinned peers that are missing; `versions` tells what there is then."""
 
+    name: str
+    title: str
+    servers: tuple[Server, ...]
+    cases: tuple[Case, ...]
+    install: Callable[[], None]
+    versions: Callable[[], dict[str, str | None]]
 
-def granian(interface: str, target: str) -> Server:
-    return Server(
-        name=f"granian-{interface}",
-        distribution="granian",
-        command=(
-            *(sys.executable, "-m", "granian", target, "--interface", interface),
-            *("--host", "127.0.0.1", "--port", "{port}", "--loop", "uvloop"),
-            *("--workers", "1", "--runtime-threads", "1", "--log-level", "warning"),
-        ),
-        # By default granian holds 1,024 connections at most, and closes one that is idle for 30 s.
-        arguments_for={
-            "idle": (
-                *("--backlog", "16384", "--backpressure", "16384"),
-                *("--http1-header-read-timeout", "60000"),
-            )
-        },
-    )
+    @property
+    def baseline(self) -> str:
+        """The server that the others are compared with."""
+        return self.servers[0].name
 
-
-UVICORN = Server(
-    name="uvicorn",
-    distribution="uvicorn",
-    command=(
-        *(sys.executable, "-m", "uvicorn", "asgi_app:app", "--host", "127.0.0.1"),
-        *("--port", "{port}", "--loop", "uvloop", "--http", "httptools"),
-        *("--no-access-log", "--log-level", "warning", "--no-server-header"),
-        *("--no-proxy-headers", "--timeout-keep-alive", "75"),
-    ),
-)
-
-ROBYN = Server(
-    name="robyn",
-    distribution="robyn",
-    command=(sys.executable, "robyn_app.py", "{port}", "--log-level", "WARN"),
-    unsupported={"idle": IDLE_NOT_MEASURED},
-)
-
-SPIKARD = Server(
-    name="spikard",
-    distribution="spikard",
-    command=(sys.executable, "spikard_app.py"),
-    environment={"SPIKARD_SERVER_PORT": "{port}"},
-    unsupported={
-        "echo64k": (
-            "a handler with a `bytes` body is refused with 415, any other typed body arrives "
-            "empty unless it is JSON, and an answer can only be text"
-        ),
-        "idle": IDLE_NOT_MEASURED,
-    },
-)
-
-ROSTER = (
-    hostloop("asyncio"),
-    hostloop("uvloop"),
-    UVICORN,
-    granian("rsgi", "rsgi_app:app"),
-    granian("asgi", "asgi_app:app"),
-    ROBYN,
-    SPIKARD,
-)
-BASELINE = ROSTER[0].name
+    @property
+    def scenarios(self) -> set[str]:
+        return {case.scenario for case in self.cases}

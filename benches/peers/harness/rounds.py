@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.environment import installed_version
 from harness.idle import SPARE_DESCRIPTORS, measure_idle
 from harness.load import measure_load, warm_up
 from harness.outcome import Failure, MeasurementError, NotApplicable, Outcome
@@ -30,11 +29,13 @@ class CaseResults:
     not_applicable: dict[str, NotApplicable] = field(default_factory=dict)
 
 
-def measure_case(case: Case, servers: Sequence[Server], plan: Plan) -> CaseResults:
+def measure_case(
+    case: Case, servers: Sequence[Server], plan: Plan, versions: Mapping[str, str | None]
+) -> CaseResults:
     results = CaseResults(case)
     able: list[Server] = []
     for server in servers:
-        obstacle = _obstacle(case, server)
+        obstacle = _obstacle(case, server, versions)
         if obstacle is None:
             able.append(server)
             results.rounds[server.name] = []
@@ -49,11 +50,13 @@ def measure_case(case: Case, servers: Sequence[Server], plan: Plan) -> CaseResul
     return results
 
 
-def _obstacle(case: Case, server: Server) -> NotApplicable | None:
+def _obstacle(
+    case: Case, server: Server, versions: Mapping[str, str | None]
+) -> NotApplicable | None:
     if case.scenario in server.unsupported:
         return NotApplicable(server.unsupported[case.scenario])
-    if installed_version(server.distribution) is None:
-        return NotApplicable(f"{server.distribution} is not installed in this environment")
+    if versions.get(server.package) is None:
+        return NotApplicable(f"{server.package} is not installed in this environment")
     if case.held_idle:
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if 0 <= descriptors < case.connections + SPARE_DESCRIPTORS:

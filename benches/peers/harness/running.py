@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from harness.outcome import MeasurementError
-from harness.roster import APPS, Server
+from harness.roster import Server
 from harness.scenarios import HELLO, Case, Request
 
 SERVER_CORE = 0
@@ -46,7 +46,7 @@ def running(server: Server, case: Case) -> Iterator[RunningServer]:
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             argv,
-            cwd=APPS,
+            cwd=server.folder,
             env={**os.environ, **server.environ(port)},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -64,9 +64,13 @@ def running(server: Server, case: Case) -> Iterator[RunningServer]:
 
 def probe(server: RunningServer, request: Request) -> None:
     """Makes one request and compares the answer with what it must be."""
-    status, body = _exchange(server.port, request)
-    if status != 200:
-        raise MeasurementError(f"{request.method} {request.path} answered {status}, not 200")
+    response, body = _exchange(server.port, request)
+    if response.status != 200:
+        raise MeasurementError(
+            f"{request.method} {request.path} answered {response.status}, not 200"
+        )
+    if request.chunked and response.getheader("transfer-encoding") != "chunked":
+        raise MeasurementError(f"{request.method} {request.path} answered all at once, not chunked")
     try:
         right = request.accepts(body)
     except ValueError:
@@ -77,13 +81,13 @@ def probe(server: RunningServer, request: Request) -> None:
         )
 
 
-def _exchange(port: int, request: Request) -> tuple[int, bytes]:
+def _exchange(port: int, request: Request) -> tuple[http.client.HTTPResponse, bytes]:
     connection = http.client.HTTPConnection(HOST, port, timeout=PROBE_SECONDS)
     headers = {"Content-Type": request.content_type} if request.content_type else {}
     try:
         connection.request(request.method, request.path, request.body or None, headers)
         response = connection.getresponse()
-        return response.status, response.read()
+        return response, response.read()
     except (OSError, http.client.HTTPException) as error:
         raise MeasurementError(f"{request.method} {request.path}: {error!r}") from error
     finally:

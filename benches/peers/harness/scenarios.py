@@ -11,6 +11,7 @@ IDLE_CONNECTIONS = 10_000
 ITEM = {"name": "kettle", "price": 1.5, "tags": ["a", "b"]}
 ITEM_OUT = {"id": 7, "name": "kettle", "total": 3.0, "tags": ["a", "b"]}
 ECHO_BODY = bytes(range(256)) * 256  # 64 KiB, not valid UTF-8
+STREAM_BODY = b"x" * 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Request:
     accepts: Callable[[bytes], bool]
     body: bytes = b""
     content_type: str = ""
+    chunked: bool = False  # whether the answer's body must be
 
 
 @dataclass(frozen=True)
@@ -56,20 +58,9 @@ ECHO = Request(
     content_type="application/octet-stream",
 )
 SLEEP = Request("GET", "/sleep", lambda body: body == b"ok")
+STREAM = Request("GET", "/stream", lambda body: body == STREAM_BODY, chunked=True)
 
+# What the others' texts are depends on the language.
 ABOUT_HELLO = "GET / answers `Hello, World!` as text/plain from an async handler."
-ABOUT_JSON = "POST /items/{id}: the id as an int, the JSON body as a typed object, JSON back."
 ABOUT_ECHO = "POST /echo with a body of 64 KiB, which comes back."
-ABOUT_SLEEP = "GET /sleep answers `ok` after `await asyncio.sleep(0.010)`."
 ABOUT_IDLE = "Memory for each idle keep-alive connection that has made one request."
-
-CASES = (
-    Case("hello", 64, ABOUT_HELLO, HELLO),
-    Case("hello", 1, ABOUT_HELLO, HELLO),
-    Case("json", 64, ABOUT_JSON, JSON),
-    Case("json", 1, ABOUT_JSON, JSON),
-    Case("echo64k", 64, ABOUT_ECHO, ECHO),
-    Case("echo64k", 1, ABOUT_ECHO, ECHO),
-    Case("sleep10", 1_000, ABOUT_SLEEP, SLEEP),
-    Case("idle", IDLE_CONNECTIONS, ABOUT_IDLE, HELLO, held_idle=True),
-)
