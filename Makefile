@@ -9,7 +9,7 @@ PYTHON_SOURCES := crates/bindings-python/python crates/bindings-python/tests exa
 
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test bench bench-containers bench-lifecycle bench-timers check check-package check-targets test-rust test-loom test-python test-node fuzz dist setup setup-node clean
+.PHONY: demo test bench bench-node soak-node bench-containers bench-lifecycle bench-timers check check-package check-targets test-rust test-loom test-python test-node fuzz dist setup setup-node clean
 
 demo: setup
 	$(BIN)/python examples/service/python/main.py
@@ -20,6 +20,16 @@ test: check test-rust check-package test-loom test-python test-node
 bench: setup bench-timers
 	@command -v wrk >/dev/null || { tools/install-packages wrk; }
 	$(BIN)/python benches/peers/run.py $(BENCH)
+
+# The same for Node: an hour. It needs Python alone, not its extension.
+bench-node: $(VENV)/.installed setup-node
+	@command -v wrk >/dev/null || { tools/install-packages wrk; }
+	$(BIN)/python benches/peers/run.py --language node $(BENCH)
+
+# A million requests to one process, whose memory must stay flat. Five minutes at most.
+soak-node: $(VENV)/.installed setup-node
+	@command -v wrk >/dev/null || { tools/install-packages wrk; }
+	$(BIN)/python benches/peers/soak.py
 
 bench-containers: setup
 	@command -v wrk >/dev/null || { tools/install-packages wrk; }
@@ -32,7 +42,7 @@ bench-lifecycle:
 bench-timers: setup
 	cargo bench -p hostloop --bench timers
 
-check: setup
+check: setup $(NODE)/node_modules/.installed
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features hostloop/watch -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet --features hostloop/watch
@@ -40,6 +50,7 @@ check: setup
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
 	$(BIN)/mypy --strict crates/bindings-python/python/hostloop
 	$(BIN)/python -m mypy.stubtest hostloop._core
+	$(NODE)/node_modules/.bin/biome check --error-on-warnings .
 
 # That the crate can be packaged, and that the program of its README runs on the package, outside the workspace.
 check-package:
@@ -101,8 +112,13 @@ $(NODE)/node_modules/.installed: $(NODE)/package-lock.json
 	cd $(NODE) && npm ci --silent --no-audit --no-fund
 	@touch $@
 
+# The programs of examples/ as well, and the packages as they are published.
 test-node: setup-node
+	cd examples/hello/node && npm ci --silent --no-audit --no-fund
+	cd examples/service/node && npm ci --silent --no-audit --no-fund
 	cd $(NODE) && npm test --silent
+	cd $(NODE) && HOSTLOOP_DOORBELL=1 node --test test/http-*.test.js test/process.test.js
+	tools/check-npm
 
 clean:
 	rm -rf target $(VENV) $(NODE)/node_modules $(NODE)/native $(NODE)/dist

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use hostloop::{Address, Config, Engine, ErrorKind, Event, Events, Handle, ResponseHead, RouteOptions};
+use hostloop::{Address, BodyMode, Config, Engine, ErrorKind, Event, Events, Handle, ResponseHead, RouteOptions};
 use http::Method;
 use napi::{
     Env, JsValue, Unknown,
@@ -22,7 +22,7 @@ use crate::{
     callback::{CAPACITY, Callback},
     direct::respond_function,
     errors::{Result, closed, invalid, to_node},
-    options::{NativeLimits, NativeTimeouts, duration, server_options},
+    options::{self, NativeLimits, NativeTimeouts, duration, server_options},
     response,
     socket::owned,
     uv::{Guest, Watch},
@@ -30,6 +30,9 @@ use crate::{
 
 /// Turns that are taken at most before the loop's other callbacks have theirs.
 const ROUNDS: usize = 4;
+
+/// Small bodies come with their requests; the others are read on demand.
+const AT_HAND: RouteOptions = RouteOptions::body(BodyMode::AtHand);
 
 /// The numbers of `low` and `high` are the halves of a request's handle.
 #[napi]
@@ -51,7 +54,8 @@ pub(crate) struct Inner {
 
 #[napi]
 impl Host {
-    /// Makes an engine and has the loop watch it. `onBatch(count, text, buffers)` is told what happened.
+    /// Makes an engine and has the loop watch it; with `withThread`, a thread that wakes the loop. `onBatch(count, text, buffers)` is told
+    /// what happened.
     #[napi(constructor)]
     pub fn new(
         env: Env,
@@ -60,6 +64,7 @@ impl Host {
         limits: NativeLimits,
         timeouts: NativeTimeouts,
         report_access: bool,
+        with_thread: bool,
     ) -> Result<Self> {
         if records.len() < CAPACITY * FIELDS {
             return Err(invalid(format!("the records need {} numbers", CAPACITY * FIELDS)));
@@ -82,25 +87,24 @@ impl Host {
             watch: Cell::new(None),
             cleanup: Cell::new(ptr::null_mut()),
         });
-        Inner::attach(&inner, env)?;
+        Inner::attach(&inner, env, with_thread)?;
         Ok(Self { inner })
     }
 
     /// Adds a route. Requests for it are reported with the token.
     #[napi]
-    pub fn route(&self, method: String, path: String, token: u32, whole_body: bool) -> Result<()> {
+    pub fn route(&self, method: String, path: String, token: u32) -> Result<()> {
         let method =
             Method::from_bytes(method.as_bytes()).map_err(|_| invalid(format!("method {method:?} is not a token; use letters")))?;
-        let options = RouteOptions::whole_body(whole_body);
         let Inner { engine, server, .. } = &*self.inner;
-        engine.http_route(*server, method, &path, token.into(), options).map_err(to_node)
+        engine.http_route(*server, method, &path, token.into(), AT_HAND).map_err(to_node)
     }
 
     /// Has requests that no route is for reported with the token.
     #[napi]
-    pub fn fallback(&self, token: u32, whole_body: bool) -> Result<()> {
+    pub fn fallback(&self, token: u32) -> Result<()> {
         let Inner { engine, server, .. } = &*self.inner;
-        engine.http_fallback(*server, token.into(), RouteOptions::whole_body(whole_body)).map_err(to_node)
+        engine.http_fallback(*server, token.into(), AT_HAND).map_err(to_node)
     }
 
     /// Binds an address and returns the one that was bound.
@@ -127,6 +131,18 @@ impl Host {
             watch.keep_alive(keep);
             self.inner.watch.set(Some(watch));
         }
+    }
+
+    /// Changes how long the server waits.
+    #[napi]
+    pub fn wait(&self, timeouts: NativeTimeouts) -> Result<()> {
+        self.inner.engine.http_timeouts(self.inner.server, options::timeouts(&timeouts)?).map_err(to_node)
+    }
+
+    /// Closes all connections, or those that wait for a request.
+    #[napi]
+    pub fn disconnect(&self, only_idle: bool) -> Result<()> {
+        self.inner.engine.http_disconnect(self.inner.server, only_idle).map_err(to_node)
     }
 
     /// Stops accepting; `Closed` is reported for the server when the last connection has ended.
@@ -173,10 +189,15 @@ impl Host {
         }
     }
 
-    /// Ends a streamed response.
+    /// Ends a streamed response, with trailers if there are some: names and values in turn, a line each.
     #[napi]
-    pub fn finish(&self, low: u32, high: u32) -> Result<()> {
-        self.inner.engine.finish(handle(low, high)).map_err(to_node)
+    pub fn finish(&self, low: u32, high: u32, trailers: Option<Unknown<'_>>) -> Result<()> {
+        let Inner { engine, .. } = &*self.inner;
+        let finished = match trailers {
+            Some(lines) => engine.finish_with_trailers(handle(low, high), response::fields(&lines)?),
+            None => engine.finish(handle(low, high)),
+        };
+        finished.map_err(to_node)
     }
 
     /// Gives a request up.
@@ -241,10 +262,10 @@ fn handle(low: u32, high: u32) -> Handle {
 }
 
 impl Inner {
-    fn attach(inner: &Rc<Self>, env: Env) -> Result<()> {
+    fn attach(inner: &Rc<Self>, env: Env, with_thread: bool) -> Result<()> {
         let event_loop = env.get_uv_event_loop().map_err(|_| closed())?;
         // SAFETY: the loop is this thread's. It lets go before it ends, by the hook below; the engine is dropped with the last `Rc`.
-        let watch = unsafe { Watch::open(event_loop, inner.engine.fd(), inner) };
+        let watch = unsafe { Watch::open(event_loop, inner.engine.fd(), inner, with_thread) };
         inner.watch.set(Some(watch.map_err(|number| invalid(format!("the loop cannot watch the engine: error {number}")))?));
         let mut hook = ptr::null_mut();
         // SAFETY: the pointer's count is taken back in `released`, before which the hook is removed or has run.
@@ -298,7 +319,7 @@ impl Inner {
         match event {
             Event::Request { handle, token, head, body } => {
                 batch.push_request(handle, token, &head, body.is_some());
-                if let Some(body) = body {
+                if let Some(body) = body.filter(|body| !body.is_empty()) {
                     self.keep_body(handle, body);
                 }
             }

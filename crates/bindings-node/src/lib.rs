@@ -4,6 +4,7 @@
 //! call for the whole batch: numbers in an array that both sides see, and one string.
 
 mod batch;
+mod buffers;
 mod callback;
 mod direct;
 mod errors;
@@ -13,7 +14,3 @@ mod options;
 mod response;
 mod socket;
 mod uv;
-
-/// A turn allocates and frees many small things, which this does in less time than the system's allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

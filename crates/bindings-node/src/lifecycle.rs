@@ -5,5 +5,6 @@
 mod graph;
 mod plan;
 mod policy;
+mod routes;
 mod run;
 mod told;

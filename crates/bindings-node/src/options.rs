@@ -54,7 +54,7 @@ fn limits(given: &NativeLimits) -> Limits {
     limits
 }
 
-fn timeouts(given: &NativeTimeouts) -> Result<Timeouts> {
+pub(crate) fn timeouts(given: &NativeTimeouts) -> Result<Timeouts> {
     let seconds = |value: Option<f64>| value.map(duration).transpose();
     let mut timeouts = Timeouts::default();
     timeouts.header = seconds(given.header)?;

@@ -7,7 +7,10 @@ use hostloop::ResponseHead;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use napi::{JsValue, Unknown, sys};
 
-use crate::errors::{Result, invalid};
+use crate::{
+    buffers,
+    errors::{Result, invalid},
+};
 
 /// Media types by number. The public layer has the same list; 0 is none.
 const MEDIA_TYPES: [&str; 4] =
@@ -30,6 +33,13 @@ fn status(status: u32) -> Result<StatusCode> {
         .and_then(|status| StatusCode::from_u16(status).ok())
         .filter(|status| !status.is_informational())
         .ok_or_else(|| invalid(format!("status {status} is not a final response; use 200 to 999")))
+}
+
+/// Reads header fields that are lines.
+pub(crate) fn fields(lines: &Unknown<'_>) -> Result<HeaderMap> {
+    let mut fields = HeaderMap::new();
+    append_lines(&mut fields, &latin1(lines)?)?;
+    Ok(fields)
 }
 
 /// Reads names and values in turn, a line each. The public layer has refused line breaks in them.
@@ -99,14 +109,37 @@ unsafe fn utf8(env: sys::napi_env, raw: sys::napi_value) -> Result<Bytes> {
         if length < SHORT - 4 {
             return Ok(Bytes::copy_from_slice(std::slice::from_raw_parts(short.as_ptr().cast(), length)));
         }
+        // Most long strings are ASCII, whose length is known. Asking for that of others takes as long as writing them.
+        let mut units = 0;
+        sys::napi_get_value_string_utf16(env, raw, ptr::null_mut(), 0, &mut units);
+        let bytes = written(env, raw, units + LONGEST)?;
+        if bytes.len() <= units {
+            return Ok(buffers::lend(bytes));
+        }
         sys::napi_get_value_string_utf8(env, raw, ptr::null_mut(), 0, &mut length);
-        let mut bytes: Vec<u8> = Vec::with_capacity(length + 1);
-        if sys::napi_get_value_string_utf8(env, raw, bytes.as_mut_ptr().cast(), length + 1, &mut length) != 0 {
+        written(env, raw, length).map(buffers::lend)
+    }
+}
+
+/// Bytes of a character, at most.
+const LONGEST: usize = 4;
+
+/// Writes as much of a string as there is room for. A character that does not fit is left out whole.
+///
+/// # Safety
+///
+/// The value is a string that is alive.
+unsafe fn written(env: sys::napi_env, raw: sys::napi_value, room: usize) -> Result<Vec<u8>> {
+    let mut bytes = buffers::take(room + 1);
+    let mut length = 0;
+    // SAFETY: the buffer has room for that and a terminator, and as much as was written is read.
+    unsafe {
+        if sys::napi_get_value_string_utf8(env, raw, bytes.as_mut_ptr().cast(), room + 1, &mut length) != 0 {
             return Err(invalid("the string cannot be read"));
         }
         bytes.set_len(length);
-        Ok(bytes.into())
     }
+    Ok(bytes)
 }
 
 fn latin1(value: &Unknown<'_>) -> Result<Vec<u8>> {
@@ -136,6 +169,11 @@ unsafe fn view(env: sys::napi_env, raw: sys::napi_value) -> Result<Bytes> {
         if sys::napi_get_buffer_info(env, raw, &mut data, &mut length) != 0 {
             return Err(invalid("the body is neither a string nor a Uint8Array"));
         }
-        Ok(if length == 0 { Bytes::new() } else { Bytes::copy_from_slice(std::slice::from_raw_parts(data.cast(), length)) })
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let mut bytes = buffers::take(length);
+        bytes.extend_from_slice(std::slice::from_raw_parts(data.cast(), length));
+        Ok(buffers::lend(bytes))
     }
 }

@@ -1,0 +1,201 @@
+/** The application: what users write. */
+
+import { CLOSED, type GateOptions, ServerGate } from './app/gate'
+import { Routed } from './app/routed'
+import { TestClient } from './app/testing'
+import { InvalidError, StoppedError } from './errors'
+import { type At, listenAll, resolve } from './http/addresses'
+import { type Limits, readLimits, readTimeouts, type Timeouts } from './http/options'
+import type { Server } from './http/server'
+import { checkWorkers, type Slot, Supervisor, workerSlot } from './http/workers'
+import type { Gate } from './lifecycle/activities'
+import type { AssemblyOptions, Outside } from './lifecycle/assembly'
+import type { Container } from './lifecycle/container'
+import { checkOptions, checkSeconds } from './lifecycle/options'
+import type { Reloads } from './lifecycle/watch'
+
+/** The settings of an application. */
+export interface AppOptions extends AssemblyOptions {
+  /** How much a request may be. */
+  limits?: Partial<Limits>
+  /** How long the server waits. Times are seconds. */
+  timeouts?: Partial<Timeouts>
+  /** Whether each response is logged. Default: no. */
+  accessLog?: boolean
+  /**
+   * Whether the global `Response` and `Request` are replaced by ones that cost little, which are what they are for `instanceof` as well, when
+   * it begins to serve. Default: yes.
+   */
+  overrideGlobals?: boolean
+}
+
+/** Where an application listens, and what it heeds. */
+export interface StartOptions extends At {
+  /** Paths whose change makes everything anew, or keys with the paths whose change makes them anew: `[[Settings, ['settings.toml']]]`. */
+  reload?: Reloads
+}
+
+/** The options of `run`. */
+export interface RunOptions extends StartOptions {
+  /**
+   * How many processes share the port, under a supervisor that replaces one that dies. The program is run again in each of them, and `run`
+   * ends in the supervisor when they have. SIGTERM and SIGINT stop them, SIGHUP replaces them one by one. Default: 1, and no supervisor.
+   */
+  workers?: number
+  /**
+   * Seconds after which a process that a signal has stopped is ended if something still keeps it alive. `null` leaves it alone. Default: 5.
+   */
+  exitAfter?: number | null
+}
+
+const OPTIONS = ['scopes', 'lifetimes', 'logger', 'limits', 'timeouts', 'accessLog', 'overrideGlobals']
+
+/**
+ * An application: what it is made of, and the requests that it answers.
+ *
+ * ```js
+ * import { App } from 'hostloop'
+ *
+ * class Greeter {
+ *   greet(name) {
+ *     return `Hello, ${name}.`
+ *   }
+ * }
+ *
+ * const app = new App()
+ * app.provide(Greeter)
+ * app.get('/hello/{name}', [Greeter], (request, greeter) => greeter.greet(request.params.name))
+ * await app.run({ port: 8000 })
+ * ```
+ *
+ * Every word by which it is declared returns the application.
+ */
+export class App extends Routed {
+  readonly limits: Limits
+  readonly timeouts: Timeouts
+  private readonly serving: GateOptions
+  private gate: Gate = CLOSED
+
+  constructor(options: AppOptions = {}) {
+    checkOptions('App', options, OPTIONS)
+    super(options)
+    const { limits = {}, timeouts = {}, accessLog = false, logger, overrideGlobals = true } = options
+    this.limits = readLimits(limits)
+    this.timeouts = readTimeouts(timeouts)
+    const { limits: readable, timeouts: waits } = this
+    this.serving = { limits: readable, timeouts: waits, accessLog, overrideGlobals, ...(logger === undefined ? {} : { logger }) }
+  }
+
+  protected get drainTimeout(): number | null {
+    return this.timeouts.drain
+  }
+
+  // Serving.
+
+  /** Where it listens: `127.0.0.1:8000`, `[::1]:8000` or `unix:/run/app.sock`. */
+  get addresses(): readonly string[] {
+    return this.container !== undefined && this.gate instanceof ServerGate ? (this.gate.server?.addresses ?? []) : []
+  }
+
+  /** The first of them as a URL. */
+  get url(): string {
+    const first = this.addresses[0]
+    if (first === undefined) throw new InvalidError('the application does not listen; start it with a port')
+    return first.startsWith('unix:') ? first : `http://${first}`
+  }
+
+  /**
+   * Starts everything, and listens if `port`, `host` or `path` is given. Goes on when everything is up.
+   *
+   * @throws WiringError for what does not fit together, and what has failed: all that was done is undone then.
+   */
+  async start({ reload, ...at }: StartOptions = {}): Promise<this> {
+    checkOptions('start', at, ['port', 'host', 'path'])
+    const isServing = Object.values(at).some(value => value !== undefined)
+    await this.live(isServing ? await this.listening(at) : CLOSED, { reload })
+    return this
+  }
+
+  /**
+   * Starts everything and serves until SIGINT, SIGTERM or `stop`; then drains, and stops everything. An application without routes does
+   * without HTTP, unless it is told where to listen.
+   *
+   * A second signal cuts the stop short, a third ends the process at once. Handlers of signals are removed afterwards. The process's exit code
+   * is what `stop` was given.
+   *
+   * @throws What has failed: one alone as it is, several as a `LifecycleError`.
+   */
+  async run({ reload, exitAfter = 5, workers = 1, ...at }: RunOptions = {}): Promise<void> {
+    checkOptions('run', at, ['port', 'host', 'path'])
+    checkSeconds('exitAfter', exitAfter)
+    checkWorkers(workers)
+    const slot = workerSlot()
+    if (workers > 1 && slot === undefined) return this.supervise(workers, at)
+    const isServing = this.routes.length > 0 || Object.values(at).some(value => value !== undefined)
+    const gate = slot !== undefined ? this.inherited(slot) : isServing ? await this.listening(at) : CLOSED
+    try {
+      const container = await this.live(gate, { reload, signals: true, slot })
+      await container.down()
+      this.exit(container.exitCode, container.signals > 0, exitAfter)
+    } catch (error) {
+      if (!(error instanceof StoppedError)) throw error
+      this.exit(error.exitCode, error.exitCode === 0, exitAfter)
+    }
+  }
+
+  /**
+   * Starts everything without listening, for requests through memory.
+   *
+   * ```js
+   * await using client = await app.test()
+   * ```
+   */
+  async test(): Promise<TestClient> {
+    const gate = this.serverGate(() => {})
+    await this.live(gate)
+    return new TestClient(gate.server!, () => this.stop())
+  }
+
+  private async listening(at: At): Promise<ServerGate> {
+    const addresses = await resolve(at)
+    return this.serverGate(server => listenAll(server, addresses))
+  }
+
+  /** Takes the requests of a worker's place. */
+  private inherited(slot: Slot): ServerGate {
+    const open = (server: Server) => {
+      for (const fd of slot.fds) server.listenFd(fd)
+      // Listening is the last step of the start; a client may be answered from now on.
+      slot.isReady()
+    }
+    return this.serverGate(open, () => slot.isDraining())
+  }
+
+  private serverGate(open: (server: Server) => unknown, closing?: () => void): ServerGate {
+    return new ServerGate(this.routes, this.serving, open, closing)
+  }
+
+  private async supervise(workers: number, at: At): Promise<void> {
+    this.check()
+    const supervisor = new Supervisor(workers, await resolve(at), this.logger)
+    if (!(await supervisor.run())) process.exitCode = 1
+  }
+
+  private live(gate: Gate, outside?: Outside): Promise<Container> {
+    this.refuseRunning('start')
+    this.gate = gate
+    return this.begin(gate, outside)
+  }
+
+  /** Sets the process's exit code. A process that was told to end ends, whatever was left behind. */
+  private exit(code: number, isSignalled: boolean, exitAfter: number | null): void {
+    if (code !== 0) process.exitCode = code
+    if (!isSignalled || exitAfter === null) return
+    const end = () => {
+      const active = [...new Set(process.getActiveResourcesInfo())].join(', ')
+      this.logger.warn(`hostloop: the application has stopped, and something keeps the process alive (${active}); it ends now`)
+      process.exit()
+    }
+    setTimeout(end, exitAfter * 1000).unref()
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * A route's handler with what the graph gives it.
+ *
+ * Values of the application's scope are bound, once for each generation. What lives shorter is made in a scope of the request's, right before
+ * the handler is called, and taken back when its response is known: a whole response is sent after that, so that a commit that fails is a
+ * 500; a stream is sent before it.
+ */
+
+import { InvalidError } from '../errors'
+import { ended } from '../http/exchange'
+import { HostRequest, whenEnded } from '../http/request'
+import { partsOf } from '../http/response'
+import type { Container } from '../lifecycle/container'
+import type { Context } from '../lifecycle/declared'
+import type { Generation } from '../lifecycle/generation'
+import { isPromise, NO_ERROR } from '../lifecycle/held'
+import { type Get, together } from '../lifecycle/make'
+import { Scope } from '../lifecycle/scope'
+import { isReloadable, livesWithApp, type Wiring } from '../lifecycle/wiring'
+
+const GlobalResponse = globalThis.Response
+
+/** What answers a request, and is given more. */
+export type Answer = (request: HostRequest, ...args: never[]) => unknown
+
+type Respond = (request: HostRequest) => unknown
+
+/** A handler in a container. */
+export class BoundHandler {
+  /** Answers a request with the values that are current. */
+  readonly respond: Respond
+  #respond: Respond
+
+  constructor(
+    private readonly container: Container,
+    private readonly node: number,
+    private readonly answer: Answer,
+  ) {
+    this.#respond = this.#bound()
+    const isFixed = !reached(container.wiring, node).some(dep => isReloadable(container.wiring.node(dep)))
+    this.respond = isFixed ? this.#respond : request => this.#respond(request)
+  }
+
+  /** Uses the values that are current from now on. */
+  rebind(): void {
+    this.#respond = this.#bound()
+  }
+
+  #bound(): Respond {
+    const { wiring, generation } = this.container
+    const needed = reached(wiring, this.node)
+    const isScoped = needed.some(dep => !livesWithApp(wiring.node(dep)))
+    const respond = isScoped ? this.#scoped(generation) : this.#plain(generation)
+    if (!needed.some(dep => isReloadable(wiring.node(dep)))) return respond
+    const { leave } = generation
+    return request => {
+      generation.enter()
+      whenEnded(request, leave)
+      return respond(request)
+    }
+  }
+
+  /** Binds values of the application's scope. */
+  #plain({ container }: Generation): Respond {
+    const answer = this.answer as (...args: unknown[]) => unknown
+    const values = container.wiring.node(this.node).deps.map(dep => {
+      if (dep === null) return undefined
+      return dep >= 0 ? container.peek(container.wiring.behind(dep)) : container.lazy(-1 - dep)
+    })
+    const [first, second, third] = values
+    switch (values.length) {
+      case 0:
+        return answer
+      case 1:
+        return request => answer(request, first)
+      case 2:
+        return request => answer(request, first, second)
+      case 3:
+        return request => answer(request, first, second, third)
+      default:
+        return request => answer(request, ...values)
+    }
+  }
+
+  /** Has values made in a scope of the request's. */
+  #scoped(generation: Generation): Respond {
+    const { wiring } = this.container
+    const table = generation.tables.get(wiring.scopes.at(-1)!)!
+    const gets = wiring.node(this.node).deps.map(dep => table.dep(dep, undefined))
+    const begin = beginning(this.answer as (...args: unknown[]) => unknown, gets)
+    const place = requestPlace(wiring)
+    return request => {
+      const scope = new Scope(table, null)
+      if (place !== undefined) scope.values[place] = request
+      let result
+      try {
+        result = begin(request, scope)
+      } catch (error) {
+        return failed(scope, error)
+      }
+      if (!isPromise(result)) return finished(request, scope, result)
+      return result.then(
+        value => finished(request, scope, value),
+        error => failed(scope, error),
+      )
+    }
+  }
+}
+
+/** Calls a handler with what is made for it. */
+function beginning(answer: (...args: unknown[]) => unknown, gets: readonly Get[]): (request: HostRequest, scope: Scope) => unknown {
+  const wait = async (request: HostRequest, found: readonly unknown[]) => answer(request, ...(await together(found)))
+  const [first, second] = gets as [Get, Get]
+  if (gets.length === 1) {
+    return (request, scope) => {
+      const a = first(scope)
+      return a instanceof Promise ? wait(request, [a]) : answer(request, a)
+    }
+  }
+  if (gets.length === 2) {
+    return (request, scope) => {
+      const a = first(scope)
+      const b = second(scope)
+      return a instanceof Promise || b instanceof Promise ? wait(request, [a, b]) : answer(request, a, b)
+    }
+  }
+  return (request, scope) => {
+    const found = gets.map(get => get(scope))
+    return found.some(value => value instanceof Promise) ? wait(request, found) : answer(request, ...found)
+  }
+}
+
+/** Takes back what was made by an error, and throws it. */
+function failed(scope: Scope, error: unknown): Promise<never> {
+  const ending = scope.end(error)
+  if (!isPromise(ending)) throw error
+  return ending.then(() => {
+    throw error
+  })
+}
+
+/** Takes back what was made, and gives the response: that of a stream first. */
+function finished(request: HostRequest, scope: Scope, result: unknown): unknown {
+  if (isStream(result)) {
+    whenEnded(request, cause => void scope.close(...(cause === 'done' ? [] : [ended(cause)])).catch(error => failedLate(scope, error)))
+    return result
+  }
+  const ending = scope.end(NO_ERROR)
+  return isPromise(ending) ? ending.then(() => result) : result
+}
+
+function failedLate(scope: Scope, error: unknown): void {
+  scope.container.logger.error('hostloop: what was made for a request was not taken back well after its response', error)
+}
+
+/** Whether a response is sent while its source goes on. */
+function isStream(result: unknown): boolean {
+  if (typeof result !== 'object' || result === null) return false
+  if (result instanceof GlobalResponse) return partsOf(result as Response) === undefined && (result as Response).body !== null
+  return Symbol.asyncIterator in result
+}
+
+/** Everything that a node needs, at once or later, directly or not. */
+function reached(wiring: Wiring, node: number): number[] {
+  const found = new Set<number>()
+  const left = [node]
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    for (const dep of wiring.node(next).deps) {
+      const need = dep === null ? undefined : wiring.behind(dep < 0 ? -1 - dep : dep)
+      if (need === undefined || found.has(need)) continue
+      found.add(need)
+      if (!livesWithApp(wiring.node(need)) || wiring.node(need).declared === null) left.push(need)
+    }
+  }
+  return [...found]
+}
+
+/** Where the request is kept in its scope, if something needs it. */
+function requestPlace(wiring: Wiring): number | undefined {
+  const node = wiring.nodes.find(({ declared }) => declared?.kind === 'context' && isRequest(declared))
+  return node === undefined ? undefined : wiring.places.get(node.index)
+}
+
+function isRequest({ keys }: Context): boolean {
+  return keys.includes(HostRequest)
+}
+
+/** Refuses a handler that needs what comes with its scope, but the request. */
+export function checkHandler(wiring: Wiring, node: number): void {
+  for (const dep of reached(wiring, node)) {
+    const { kind, declared, label, depth } = wiring.node(dep)
+    if (kind !== 'context' || (declared?.kind === 'context' && isRequest(declared))) continue
+    throw new InvalidError(
+      `${wiring.name(node)} needs \`${label}\`, which is given when the scope "${wiring.scopes[depth]}" is entered; a request gives ` +
+        `\`Request\` alone: provide \`${label}\` by a function of it`,
+    )
+  }
+}

@@ -1,0 +1,32 @@
+/** Errors with the codes that `node:http` gives them. */
+
+import { getSystemErrorMap } from 'node:util'
+
+/** Makes an error with a code. */
+export function failure(kind: ErrorConstructor, code: string, message: string): NodeJS.ErrnoException {
+  return Object.assign(new kind(message), { code })
+}
+
+/** The error of a message whose client has left. */
+export function aborted(): NodeJS.ErrnoException {
+  return failure(Error, 'ECONNRESET', 'aborted')
+}
+
+/** Makes the error of a system call, as Node words it. `where` is an address and port, or a path. */
+export function systemError(code: string, syscall: string, where: { address: string; port?: number }): NodeJS.ErrnoException {
+  const [errno, text] = numberOf(code)
+  const place = where.port === undefined ? where.address : `${where.address}:${where.port}`
+  return Object.assign(new Error(`${syscall} ${code}: ${text} ${place}`), { code, errno, syscall, ...where })
+}
+
+/** Throws in a tick of its own, so that it is an `uncaughtException` of the process, and stops nothing else. */
+export function rethrow(error: unknown): void {
+  process.nextTick(() => {
+    throw error
+  })
+}
+
+function numberOf(code: string): [number | undefined, string] {
+  for (const [errno, [name, text]] of getSystemErrorMap()) if (name === code) return [errno, text]
+  return [undefined, 'the operating system refused']
+}

@@ -1,0 +1,277 @@
+/** What a handler sees of a request: the web-standard `Request`, each part made when it is asked for. */
+
+import { ClientDisconnected, HTTPError } from '../errors'
+import type { Cause, Exchange, Peer } from './exchange'
+import { RequestHeaders } from './headers'
+
+const GlobalRequest = globalThis.Request
+
+/**
+ * A request. It has the surface of the web's `Request`, and is one for `instanceof`; besides, it has `params`, `path`, `query` and `client`.
+ *
+ * Nothing is decoded or read before it is asked for.
+ */
+export class HostRequest {
+  /** @internal */
+  readonly exchange: Exchange
+  readonly #names: readonly string[]
+  #params: Record<string, string> | undefined
+  #headers: Headers | undefined
+  #query: URLSearchParams | undefined
+  #signal: AbortSignal | undefined
+  #stream: ReadableStream<Uint8Array> | null | undefined
+  #isUsed = false
+  #real: Request | undefined
+
+  /** @internal */
+  constructor(exchange: Exchange, names: readonly string[]) {
+    this.exchange = exchange
+    this.#names = names
+  }
+
+  /** The method, such as `GET`. */
+  get method(): string {
+    return this.exchange.method
+  }
+
+  /** The whole URL. Its host is the request's `Host`. */
+  get url(): string {
+    const target = this.exchange.target
+    if (!target.startsWith('/')) return target.includes('://') ? target : `http://${this.#host}/`
+    return `http://${this.#host}${target}`
+  }
+
+  /** The path as it was sent. */
+  get path(): string {
+    const { target } = this.exchange
+    const mark = target.indexOf('?')
+    return mark < 0 ? target : target.slice(0, mark)
+  }
+
+  /** The query's parameters. */
+  get query(): URLSearchParams {
+    if (this.#query === undefined) {
+      const { target } = this.exchange
+      const mark = target.indexOf('?')
+      this.#query = new URLSearchParams(mark < 0 ? '' : target.slice(mark))
+    }
+    return this.#query
+  }
+
+  /** The path's parameters by name, percent-decoded. What does not decode is a 400. */
+  get params(): Record<string, string> {
+    if (this.#params === undefined) {
+      const params: Record<string, string> = {}
+      for (let at = 0; at < this.#names.length; at++) params[this.#names[at]!] = decoded(this.exchange.param(at))
+      this.#params = params
+    }
+    return this.#params
+  }
+
+  /** The header fields. They cannot be changed. */
+  get headers(): Headers {
+    return (this.#headers ??= new RequestHeaders(this.exchange) as unknown as Headers)
+  }
+
+  /** The client's address and port. Unix sockets and test clients have none. */
+  get client(): Peer | undefined {
+    return this.exchange.peer
+  }
+
+  /** Aborted, once, when the request ends before its response has been sent: the client has left, or a timeout ran out. */
+  get signal(): AbortSignal {
+    if (this.#signal === undefined) {
+      const controller = new AbortController()
+      this.#signal = controller.signal
+      this.exchange.onEnded(cause => {
+        if (cause !== 'done') controller.abort(new ClientDisconnected(`the request ended: ${cause}`))
+      })
+    }
+    return this.#signal
+  }
+
+  /** The body as a stream; null if the request has none. Nothing is read from the client before it is asked for. */
+  get body(): ReadableStream<Uint8Array> | null {
+    if (this.#stream === undefined) this.#stream = this.#hasContent ? this.#makeStream() : null
+    return this.#stream
+  }
+
+  /** Whether the body was read, or is being read. */
+  get bodyUsed(): boolean {
+    return this.#isUsed || (this.#real?.bodyUsed ?? false)
+  }
+
+  /** Reads the body as JSON. Anything else is a 422. */
+  async json(): Promise<any> {
+    const text = await this.text()
+    try {
+      return JSON.parse(text)
+    } catch (error) {
+      throw unreadable('JSON', error)
+    }
+  }
+
+  /** Reads the body as UTF-8. What is not becomes U+FFFD. */
+  async text(): Promise<string> {
+    if (this.#real !== undefined) return this.#real.text()
+    if (this.exchange.hasBody) {
+      this.#use()
+      return withoutMark(this.exchange.takeText())
+    }
+    return withoutMark((await this.#gather()).toString('utf8'))
+  }
+
+  /** Reads the body. */
+  async bytes(): Promise<Uint8Array> {
+    const bytes = this.#real === undefined ? await this.#gather() : Buffer.from(await this.#real.arrayBuffer())
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  /** Reads the body into an `ArrayBuffer` of its own. */
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    if (this.#real !== undefined) return this.#real.arrayBuffer()
+    const { buffer, byteOffset, byteLength } = await this.#gather()
+    const isWhole = byteLength === buffer.byteLength
+    return (isWhole ? buffer : buffer.slice(byteOffset, byteOffset + byteLength)) as ArrayBuffer
+  }
+
+  /** Reads the body as a `Blob` of the request's media type. */
+  async blob(): Promise<Blob> {
+    return new Blob([await this.arrayBuffer()], { type: this.headers.get('content-type') ?? '' })
+  }
+
+  /** Reads a form: `multipart/form-data` or `application/x-www-form-urlencoded`. Anything else is a 422. */
+  async formData(): Promise<FormData> {
+    try {
+      return await this.real().formData()
+    } catch (error) {
+      throw error instanceof ClientDisconnected ? error : unreadable('a form', error)
+    }
+  }
+
+  /** Makes a second request of the same, whose body can be read by itself. */
+  clone(): Request {
+    return this.real().clone()
+  }
+
+  /** Makes the platform's own `Request` of it, for a library that looks behind the surface. The body is then that one's. */
+  real(): Request {
+    if (this.#real === undefined) {
+      const { method, url, headers, signal, body } = this
+      this.#real = new GlobalRequest(url, { method, headers: [...headers], signal, body, duplex: 'half' } as RequestInit)
+    }
+    return this.#real
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'Request'
+  }
+
+  get #host(): string {
+    return this.headers.get('host') ?? 'localhost'
+  }
+
+  get #hasContent(): boolean {
+    const { method } = this
+    if (method === 'GET' || method === 'HEAD') return false
+    const length = this.headers.get('content-length')
+    return length !== null ? length !== '0' : this.headers.has('transfer-encoding')
+  }
+
+  #use(): void {
+    if (this.bodyUsed) throw new TypeError('the body was read already; read it once')
+    this.#isUsed = true
+  }
+
+  async #gather(): Promise<Buffer> {
+    this.#use()
+    if (this.#stream) return gatherStream(this.#stream)
+    const { exchange } = this
+    if (exchange.hasBody) return exchange.takeBody()
+    const first = await exchange.read()
+    if (first === null) return Buffer.alloc(0)
+    let next = await exchange.read()
+    if (next === null) return first
+    const chunks = [first]
+    for (; next !== null; next = await exchange.read()) chunks.push(next)
+    return Buffer.concat(chunks)
+  }
+
+  #makeStream(): ReadableStream<Uint8Array> {
+    const { exchange } = this
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async controller => {
+          this.#isUsed = true
+          const chunk = await exchange.read()
+          if (chunk === null) controller.close()
+          else controller.enqueue(chunk)
+        },
+      },
+      { highWaterMark: 0 },
+    )
+  }
+}
+
+async function gatherStream(stream: ReadableStream<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of stream) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+function decoded(value: string): string {
+  if (!value.includes('%')) return value
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    throw new HTTPError(400, `the path's ${JSON.stringify(value)} is not percent-encoded UTF-8`)
+  }
+}
+
+/** Drops a byte order mark, as the web's `text()` does. */
+function withoutMark(text: string): string {
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
+}
+
+function unreadable(wanted: string, cause: unknown): unknown {
+  if (!(cause instanceof SyntaxError || cause instanceof TypeError)) return cause
+  const errors = [{ in: 'body', name: null, got: null, wanted }]
+  return new HTTPError(422, `the body is not ${wanted}: ${cause.message}`, { errors, cause })
+}
+
+/** Says why a request ended, in the words of `exchange`. */
+export function whenEnded(request: HostRequest, callback: (cause: Cause) => void): void {
+  request.exchange.onEnded(callback)
+}
+
+const DELEGATED = [
+  'cache',
+  'credentials',
+  'destination',
+  'integrity',
+  'keepalive',
+  'mode',
+  'redirect',
+  'referrer',
+  'referrerPolicy',
+  'duplex',
+]
+for (const name of DELEGATED) {
+  Object.defineProperty(HostRequest.prototype, name, {
+    configurable: true,
+    get(this: HostRequest) {
+      return (this.real() as unknown as Record<string, unknown>)[name]
+    },
+  })
+}
+
+// `fetch(request)` and `new Request(request)` of Node 20 look behind the surface, at properties named by symbols.
+for (const symbol of Object.getOwnPropertySymbols(new GlobalRequest('http://localhost'))) {
+  Object.defineProperty(HostRequest.prototype, symbol, {
+    configurable: true,
+    get(this: HostRequest) {
+      return (this.real() as unknown as Record<symbol, unknown>)[symbol]
+    },
+  })
+}
+Object.setPrototypeOf(HostRequest.prototype, GlobalRequest.prototype)

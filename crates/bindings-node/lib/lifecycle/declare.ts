@@ -1,0 +1,330 @@
+/**
+ * The words by which users declare what an application is made of.
+ *
+ * Nothing is called. What can be wrong with one declaration alone is refused here, where it is written; what can be wrong with all of
+ * them together, when the application is checked.
+ */
+
+import { InvalidError } from '../errors'
+import { APP, type Declared, INHERITED, type Provide, type Time, TRANSIENT } from './declared'
+import { HOOK_OPTIONS, type HookCalls, type HookOptions, labelOfHook, Lifecycle, type WorkerContext } from './handles'
+import { checkKey, describe, type GivenAll, type Key, labelOfKey, type Need } from './keys'
+import { checkOptions, checkSeconds, type Policy, readPolicy } from './options'
+import { constructing, isClass, nameOf, readRecipe, type Recipe } from './recipe'
+import { calledAt, quoted } from './source'
+
+/** What a factory may return: the value, a promise of it, or a generator that yields it once and takes it back behind the `yield`. */
+export type Made<T> = T | PromiseLike<T> | Generator<T, void, unknown> | AsyncGenerator<T, void, unknown>
+
+/** What makes a value of what it is given: a function, a generator function, or a class. */
+export type Factory<T, D extends readonly Need[]> = ((...args: GivenAll<D>) => Made<T>) | (new (...args: GivenAll<D>) => T)
+
+/** The options of `supply`. */
+export interface SupplyOptions {
+  /** Further keys that it is provided as. */
+  as?: readonly Key[]
+}
+
+/** The options of `provide`. Times are seconds; `null` waits without end. */
+export interface ProvideOptions extends SupplyOptions {
+  /**
+   * How long a value lives, and for whom it is made once: `app`, `request`, a scope of your own, or `transient` for one that is made anew
+   * for each who asks. Default: `app`.
+   */
+  scope?: string
+  /** For making it. Default: `lifetimes.stepTimeout` in the application's scope, none in shorter ones. */
+  timeout?: number | null
+  /** For taking it back. Default: `lifetimes.stopStepTimeout` in the application's scope, none in shorter ones. */
+  stopTimeout?: number | null
+  /** Whether it is seen by its module alone, and by modules inside it. Default: no. */
+  private?: boolean
+  /** Whether a value with `Symbol.asyncDispose` or `Symbol.dispose` is disposed of at the end of its scope. Default: yes. */
+  dispose?: boolean
+}
+
+/** The options of `worker`. Times are seconds. */
+export interface WorkerOptions extends Partial<Policy> {
+  /** Names of workers or hooks that start before it and stop after it; or their functions. */
+  after?: Others
+  /** With `ready`, how long the start waits for it. Default: `lifetimes.stepTimeout`. */
+  timeout?: number | null
+  /** For its end. Default: `lifetimes.stopStepTimeout`. */
+  stopTimeout?: number | null
+}
+
+/** Workers or hooks, by their names or functions. */
+export type Others = string | readonly (string | ((...args: never[]) => unknown))[]
+
+type Work<D extends readonly Need[]> = (...args: [...GivenAll<D>, WorkerContext]) => unknown
+
+const PROVIDE_OPTIONS = ['as', 'scope', 'timeout', 'stopTimeout', 'private', 'dispose']
+
+/** What `App` and modules are declared by. Every word returns the object that it was called on. */
+export class Declarations {
+  /** @internal */
+  protected readonly declared: Declared[] = []
+
+  /** @internal Takes note of a declaration. */
+  protected declare(declared: Declared): this {
+    this.declared.push(declared)
+    return this
+  }
+
+  /**
+   * Provides a value that is ready. It is not taken back at the end.
+   *
+   * ```js
+   * app.supply(Settings, Settings.fromEnv())
+   * ```
+   */
+  supply<T>(key: Key<T>, value: NoInfer<T>, options: SupplyOptions = {}): this {
+    checkKey('supply', key)
+    checkOptions('supply', options, ['as'])
+    if (value instanceof Promise) throw new InvalidError(`supply: \`${labelOfKey(key)}\` is given a promise; await it, or provide(...) it`)
+    const source = calledAt(this.supply)
+    return this.declare({ kind: 'supply', label: labelOfKey(key), source, value, keys: keysOf('supply', key, options), isBuiltIn: false })
+  }
+
+  /**
+   * Provides what a factory makes of what it asks for. `deps` may be left out if that is nothing, and the factory if the key is a class,
+   * which is constructed then.
+   *
+   * A factory may return a promise. A generator or async generator yields its value once; what stands behind the `yield` is its teardown,
+   * and is thrown the error if its scope ends by one. A value with `Symbol.asyncDispose` or `Symbol.dispose` is disposed of.
+   *
+   * ```js
+   * app.provide(Db, [Settings], async function* (settings) {
+   *   const db = await open(settings.path)
+   *   yield db
+   *   await db.close()
+   * }, { timeout: 5 })
+   * ```
+   *
+   * @throws InvalidError for what nobody could call.
+   */
+  provide<T, const D extends readonly Need[]>(key: Key<T>, deps: D, factory: Factory<NoInfer<T>, D>, options?: ProvideOptions): this
+  provide<T>(key: Key<T>, factory: Factory<NoInfer<T>, []>, options?: ProvideOptions): this
+  provide<T, const D extends readonly Need[]>(key: new (...args: GivenAll<D>) => T, deps: D, options?: ProvideOptions): this
+  provide<T>(key: new () => T, options?: ProvideOptions): this
+  provide(key: Key, ...rest: unknown[]): this {
+    checkKey('provide', key)
+    const source = calledAt(this.provide)
+    const label = labelOfKey(key)
+    const deps = takeDeps(rest)
+    const isGiven = typeof rest[0] === 'function'
+    const made = isGiven ? rest.shift() : key
+    const options = takeOptions<ProvideOptions>(rest, `provide: ${quoted(label, source)}`, PROVIDE_OPTIONS)
+    const call = !isGiven || isClass(made as object) ? constructing(made, deps.length, `provide: ${quoted(label, source)}`) : made
+    const recipe = readRecipe(call, deps, 'provide', label, source, options.dispose ?? true)
+    return this.declare(provided(recipe, keysOf('provide', key, options), options))
+  }
+
+  /** Provides one key's value as another too: whoever asks for `key` is given that of `target`. */
+  alias<T>(key: Key<T>, target: Key<T>): this {
+    checkKey('alias', key)
+    const recipe = readRecipe((value: unknown) => value, [target], 'alias', labelOfKey(key), calledAt(this.alias), false)
+    return this.declare({ ...provided(recipe, [key], {}), scope: INHERITED })
+  }
+
+  /**
+   * Wraps what is provided elsewhere: `wrapper` takes the value of a key, then what it asks for besides, and returns another of that key.
+   *
+   * Several are applied in the order of their declaration. One in a module holds in it alone.
+   */
+  decorate<T, const D extends readonly Need[]>(
+    key: Key<T>,
+    deps: D,
+    wrapper: (...args: [NoInfer<T>, ...GivenAll<D>]) => Made<NoInfer<T>>,
+  ): this
+  decorate<T>(key: Key<T>, wrapper: (inner: NoInfer<T>) => Made<NoInfer<T>>): this
+  decorate(key: Key, ...rest: unknown[]): this {
+    checkKey('decorate', key)
+    const source = calledAt(this.decorate)
+    const deps = takeDeps(rest)
+    const label = (rest[0] as { name?: string } | undefined)?.name || labelOfKey(key)
+    const recipe = readRecipe(rest[0], [key, ...deps], 'decorate', label, source)
+    return this.declare({ ...provided(recipe, [key], {}), isDecorator: true })
+  }
+
+  /** Declares a value that is given when a scope is entered: `app.scope('session', [[User, user]], ...)`. */
+  context(key: Key, { scope = 'request' }: { scope?: string } = {}): this {
+    checkKey('context', key)
+    if (scope === APP || scope === TRANSIENT) {
+      throw new InvalidError(`context: \`${labelOfKey(key)}\` has the scope "${scope}", which nobody enters with values; use supply(...)`)
+    }
+    return this.declare({ kind: 'context', label: labelOfKey(key), source: calledAt(this.context), keys: [key], scope })
+  }
+
+  /**
+   * Calls a function once, when all is built and before anything starts. What it asks for is made for it.
+   *
+   * Invokes are called one after the other, in the order of their declaration.
+   */
+  invoke<const D extends readonly Need[]>(deps: D, call: (...args: GivenAll<D>) => unknown, options?: { timeout?: number | null }): this
+  invoke(call: () => unknown, options?: { timeout?: number | null }): this
+  invoke(...rest: unknown[]): this {
+    const source = calledAt(this.invoke)
+    const deps = takeDeps(rest)
+    const call = rest.shift() as { name?: string } | undefined
+    const label = call?.name || 'invoke'
+    const options = takeOptions<{ timeout?: number | null }>(rest, `invoke: ${quoted(label, source)}`, ['timeout'])
+    const recipe = readRecipe(call, deps, 'invoke', label, source, false)
+    checkRun(recipe, 'invoke')
+    checkSeconds('timeout', options.timeout)
+    return this.declare({ kind: 'invoke', label, source, recipe, timeout: options.timeout })
+  }
+
+  /**
+   * Calls functions when the application starts and when it stops. Both are given what `deps` ask for, and a `{ signal }` after it.
+   *
+   * `onStop` is called if `onStart` has ended well, and before the teardown of what they were given.
+   */
+  hook<const D extends readonly Need[]>(deps: D, hook: HookCalls<GivenAll<D>> & HookOptions & { after?: Others }): this
+  hook(hook: HookCalls & HookOptions & { after?: Others }): this
+  hook(...rest: unknown[]): this {
+    const source = calledAt(this.hook)
+    const deps = takeDeps(rest)
+    const given = rest[0]
+    if (typeof given !== 'object' || given === null) throw new InvalidError(`hook is given ${describe(given)}; give it { onStart, onStop }`)
+    const hook = given as HookCalls & HookOptions & { after?: Others }
+    checkOptions('hook', hook, [...HOOK_OPTIONS, 'after'])
+    const label = labelOfHook(hook)
+    const [start, stop] = [hook.onStart, hook.onStop].map(call => {
+      const recipe = call === undefined ? null : readRecipe(call, deps, 'hook', label, source, false)
+      if (recipe !== null) checkRun(recipe, 'hook')
+      return recipe
+    })
+    return this.declare({ kind: 'hook', label, source, start: start!, stop: stop!, after: listOf(hook.after), ...timesOf(hook) })
+  }
+
+  /**
+   * Runs a function from the start to the stop, and again when it fails. It is given what `deps` ask for, and a `WorkerContext` after it.
+   *
+   * At the stop its `signal` is aborted; when `stopTimeout` seconds have passed it is abandoned. A normal return is no failure, nor is an
+   * `AbortError` once the signal is aborted. Throw a `FatalError` to have it not run again.
+   *
+   * ```js
+   * app.worker('sweeper', [Links], async (links, { sleep }) => {
+   *   while (await sleep(60)) await links.dropExpired()
+   * })
+   * ```
+   */
+  worker<const D extends readonly Need[]>(name: string, deps: D, work: Work<D>, options?: WorkerOptions): this
+  worker(name: string, work: Work<[]>, options?: WorkerOptions): this
+  worker(name: string, ...rest: unknown[]): this {
+    const source = calledAt(this.worker)
+    if (typeof name !== 'string' || name === '')
+      throw new InvalidError(`worker has the name ${describe(name)}; use a text that is not empty`)
+    const deps = takeDeps(rest)
+    const recipe = readRecipe(rest.shift(), deps, 'worker', name, source, false)
+    checkRun(recipe, 'worker')
+    const { after, timeout, stopTimeout, ...given } = takeOptions<WorkerOptions>(rest, `worker: ${nameOf(recipe)}`)
+    const policy = readPolicy(given)
+    if (timeout !== undefined && !policy.ready) {
+      throw new InvalidError(`worker: ${nameOf(recipe)} has a timeout, which is for its ready gate; add ready: true`)
+    }
+    return this.declare({ kind: 'worker', label: name, source, recipe, policy, after: listOf(after), ...timesOf({ timeout, stopTimeout }) })
+  }
+
+  /**
+   * Groups declarations. What is `private` in it is seen by it alone, and its decorators hold in it alone.
+   *
+   * ```js
+   * app.module('billing', module => {
+   *   module.provide(Gateway, [Settings], { private: true }).provide(Invoices, [Gateway])
+   * })
+   * ```
+   */
+  module(name: string, declare: (module: Module) => void): this {
+    if (typeof name !== 'string' || name === '')
+      throw new InvalidError(`module has the name ${describe(name)}; use a text that is not empty`)
+    const source = calledAt(this.module)
+    return this.declare({ kind: 'module', label: name, source, members: declaredBy(declare, `module '${name}'`) })
+  }
+}
+
+/** What a module is declared by. */
+export class Module extends Declarations {
+  /** @internal */
+  get members(): readonly Declared[] {
+    return this.declared
+  }
+}
+
+/** Calls a function that declares, and returns what it has declared. */
+export function declaredBy(declare: (module: Module) => void, where: string): readonly Declared[] {
+  if (typeof declare !== 'function')
+    throw new InvalidError(`${where} is given ${describe(declare)}; give it a function that takes the module`)
+  const module = new Module()
+  if ((declare(module) as unknown) instanceof Promise)
+    throw new InvalidError(`${where} is declared by an async function; declare without waiting`)
+  return module.members
+}
+
+/** Takes the list of what is asked for off the front of arguments; none if it is not there. */
+export function takeDeps(rest: unknown[]): readonly Need[] {
+  return Array.isArray(rest[0]) ? (rest.shift() as Need[]) : []
+}
+
+/** Takes the options, which are last. */
+export function takeOptions<T extends object>(rest: unknown[], where: string, known?: readonly string[]): Partial<T> {
+  const [options = {}, ...more] = rest
+  if (typeof options !== 'object' || options === null || more.length > 0) {
+    throw new InvalidError(
+      `${where} is given ${describe(more.length > 0 ? more[0] : options)}; give it a list of what it asks for, a function, options`,
+    )
+  }
+  if (known !== undefined) checkOptions(where, options, known)
+  return options
+}
+
+function provided(recipe: Recipe, keys: readonly Key[], options: ProvideOptions): Provide {
+  const { scope = APP } = options
+  if (typeof scope !== 'string' || scope === '' || scope === INHERITED) {
+    throw new InvalidError(`provide: ${nameOf(recipe)} has the scope ${describe(scope)}; use the name of a scope`)
+  }
+  if (scope !== APP && recipe.parameters.includes(Lifecycle)) {
+    throw new InvalidError(
+      `provide: ${nameOf(recipe)} asks for Lifecycle and has the scope "${scope}"; hooks are the application's: ` +
+        'let it be a generator instead, whose teardown stands behind the yield',
+    )
+  }
+  const { label, source } = recipe
+  return {
+    kind: 'provide',
+    label,
+    source,
+    recipe,
+    keys,
+    scope,
+    isPrivate: options.private ?? false,
+    isDecorator: false,
+    ...timesOf(options),
+  }
+}
+
+function keysOf(where: string, key: Key, { as = [] }: SupplyOptions): Key[] {
+  if (!Array.isArray(as)) throw new InvalidError(`${where}: \`${labelOfKey(key)}\` has as: ${describe(as)}; give a list of keys`)
+  for (const other of as) checkKey(`${where}: \`${labelOfKey(key)}\``, other)
+  return [key, ...as]
+}
+
+function timesOf({ timeout, stopTimeout }: { timeout?: Time; stopTimeout?: Time }): { timeout: Time; stopTimeout: Time } {
+  checkSeconds('timeout', timeout)
+  checkSeconds('stopTimeout', stopTimeout)
+  return { timeout, stopTimeout }
+}
+
+function listOf(others: Others | undefined): readonly unknown[] {
+  return others === undefined ? [] : typeof others === 'string' ? [others] : [...others]
+}
+
+/** What only runs has no value to take back, and adds no hooks. */
+function checkRun(recipe: Recipe, word: string): void {
+  if (word !== 'invoke' && recipe.parameters.includes(Lifecycle)) {
+    throw new InvalidError(`${word}: ${nameOf(recipe)} asks for Lifecycle, which is for what is built; declare the hook by itself`)
+  }
+  if (recipe.style === 'generator' || recipe.style === 'async generator') {
+    throw new InvalidError(`${word}: ${nameOf(recipe)} is a generator; use a function, or provide(...) what has a teardown`)
+  }
+}

@@ -1,0 +1,111 @@
+/** What can be asked of an application while it runs. */
+
+import { ClosedError, InvalidError } from '../errors'
+import { Assembly } from './assembly'
+import type { Container } from './container'
+import { currentScope, runIn } from './current'
+import { NO_ERROR } from './held'
+import { type Asked, describe, type Given, type Key, readWanted } from './keys'
+import { together } from './make'
+import { type GivenValues, Scope } from './scope'
+import { UNSET } from './values'
+
+/** What `App` is without HTTP. */
+export abstract class Resolving extends Assembly {
+  /**
+   * Returns the value of what is asked for, and has it made if it is not there.
+   *
+   * What lives shorter than the application is looked up in the scope that the caller is in. However many ask at once, a value is made once;
+   * who gives up, by `signal`, harms no other.
+   *
+   * @throws NotProvidedError if nothing provides it, and whatever its factory throws.
+   */
+  async resolve<N extends Asked>(need: N, { signal }: { signal?: AbortSignal } = {}): Promise<Given<N>> {
+    const container = this.running()
+    const scope = currentScope(container)
+    if (scope !== null) return scope.resolve(need)
+    if (container.known.has(need)) return container.known.get(need) as Given<N>
+    const found = container.wiring.lookUp(need)
+    if (typeof found !== 'number') return (await askAll(container, need, found, signal)) as Given<N>
+    const value = await ask(container, found, signal)
+    container.know(need, found, value)
+    return value as Given<N>
+  }
+
+  /**
+   * Enters a scope, calls a function in it, and closes it: what was made in it is taken back, by what the function throws if it does.
+   *
+   * In the function, and in all that it calls and waits for, `app.resolve` gives what lives in the scope. Without a function, the scope that
+   * is returned is open until its `close`, and has a `resolve` of its own: `await using scope = app.scope('request')`.
+   *
+   * A scope is inside the one that the caller is in. `given` has the values that come with it, by their keys, as declared with `context`.
+   */
+  scope<T>(name: string, body: (scope: Scope) => T | PromiseLike<T>): Promise<T>
+  scope<T>(name: string, given: GivenValues, body: (scope: Scope) => T | PromiseLike<T>): Promise<T>
+  scope(name: string, given?: GivenValues): Scope
+  scope(name: string, ...rest: unknown[]): unknown {
+    const container = this.running()
+    const depth = this.depthOf(name)
+    let parent = currentScope(container)
+    while (parent !== null && parent.table.depth >= depth) parent = parent.parent
+    const table = parent === null ? container.generation.tables.get(name)! : parent.table.inside(depth)
+    const body = typeof rest.at(-1) === 'function' ? (rest.pop() as (scope: Scope) => unknown) : undefined
+    const open = () => new Scope(table, parent).open(rest[0] as GivenValues | undefined)
+    return body === undefined ? open() : inScope(open, body)
+  }
+
+  /**
+   * Makes new values of these keys, and of all that holds them, and swaps them in at once.
+   *
+   * The new ones are built and started beside the old; requests and scopes that are under way keep the old, which are taken back when the
+   * last has ended. Calls meanwhile are done together after it. If anything fails it is thrown, and the old ones stay.
+   *
+   * @throws ConflictError if a key is not made in the application's scope.
+   */
+  async reload(...keys: Key[]): Promise<void> {
+    const container = this.running()
+    await container.reload(keys.map(key => container.wiring.find(key)))
+  }
+
+  /**
+   * Runs a worker again that has ended.
+   *
+   * @throws ConflictError if it runs.
+   */
+  restart(worker: string): void {
+    const container = this.running()
+    container.restart(container.wiring.worker(worker))
+  }
+
+  private depthOf(name: string): number {
+    const depth = this.scopes.indexOf(name)
+    if (depth > 0) return depth
+    const known = this.scopes.slice(1).map(scope => JSON.stringify(scope))
+    throw new InvalidError(`scope is ${describe(name)}; use ${known.join(' or ')}`)
+  }
+}
+
+async function inScope(open: () => Scope, body: (scope: Scope) => unknown): Promise<unknown> {
+  const scope = open()
+  let result
+  try {
+    result = await runIn(scope, () => body(scope))
+  } catch (error) {
+    await scope.end(error)
+    throw error
+  }
+  await scope.end(NO_ERROR)
+  return result
+}
+
+/** Gives all of a collection; of a soft one those that are there. */
+function askAll(container: Container, need: Asked, nodes: readonly number[], signal: AbortSignal | undefined): Promise<unknown[]> {
+  const isWanted = (node: number) => !readWanted(need, 'resolve').isSoft || container.peek(node) !== UNSET
+  return together(nodes.filter(isWanted).map(node => ask(container, node, signal)))
+}
+
+async function ask(container: Container, node: number, signal: AbortSignal | undefined): Promise<unknown> {
+  const { label, depth } = container.wiring.node(node)
+  if (depth === 0) return container.ask(node, signal)
+  throw new ClosedError(`\`${label}\` lives as long as the ${container.wiring.scopes[depth]}; ask for it inside that scope`)
+}

@@ -1,0 +1,346 @@
+/** Handlers, and what the graph gives them. */
+
+const assert = require('node:assert/strict')
+const { AsyncLocalStorage } = require('node:async_hooks')
+const http = require('node:http')
+const { test } = require('node:test')
+
+const { AddressError, all, ConflictError, HTTPError, InvalidError, lazy, Lifecycle, token } = require('hostloop')
+const { deferred, quietApp, settled } = require('./lifecycle/apps.js')
+
+const Links = token('links')
+const Tx = token('tx')
+
+/** An application whose transactions say what becomes of them. */
+function transactional(teardown = async () => {}) {
+  const { app, lines } = quietApp()
+  const log = []
+  const tx = async function* (request) {
+    log.push(`begin ${request.path}`)
+    try {
+      yield { path: request.path }
+    } catch (error) {
+      log.push(`rollback: ${error.message}`)
+      throw error
+    }
+    await teardown()
+    log.push('commit')
+  }
+  app.provide(Tx, [Request], tx, { scope: 'request' })
+  return { app, lines, log }
+}
+
+test('handlers are given what they ask for, in order', async () => {
+  const { app } = quietApp()
+  app.supply(Links, new Map([['home', 'https://example.com/']]))
+  const parts = [1, 2, 3, 4].map(number => token(`part ${number}`))
+  parts.forEach((part, at) => app.provide(part, () => at))
+  app.get('/none', () => 'none')
+  app.get('/two', parts.slice(0, 2), (request, ...rest) => rest)
+  app.get('/three', parts.slice(0, 3), (request, ...rest) => rest)
+  app.get('/four', parts, (request, ...rest) => rest)
+  app.get('/go/{code}', [Links], async (request, links) => Response.redirect(links.get(request.params.code)))
+  app.post('/echo', [Links], async (request, links) => ({ ...(await request.json()), links: links.size }))
+  const client = await app.test()
+  assert.equal(await (await client.get('/none')).text(), 'none')
+  assert.deepEqual(await (await client.get('/two')).json(), [0, 1])
+  assert.deepEqual(await (await client.get('/three')).json(), [0, 1, 2])
+  assert.deepEqual(await (await client.get('/four')).json(), [0, 1, 2, 3])
+  assert.equal((await client.get('/go/home')).headers.get('location'), 'https://example.com/')
+  assert.deepEqual(await (await client.post('/echo', { json: { a: 1 } })).json(), { a: 1, links: 1 })
+  assert.equal((await client.delete('/echo')).status, 405)
+  await client.close()
+})
+
+test('each method has a word', async () => {
+  const { app } = quietApp()
+  const methods = ['get', 'post', 'put', 'patch', 'delete', 'options', 'head']
+  for (const method of methods) app[method](`/${method}`, request => `${request.method}`)
+  const client = await app.test()
+  for (const method of methods) {
+    const response = await client.fetch(`/${method}`, { method: method.toUpperCase() })
+    assert.equal(response.status, 200)
+    assert.equal(await response.text(), method === 'head' ? '' : method.toUpperCase())
+  }
+  await client.close()
+})
+
+test('routes are checked where they are written', () => {
+  const { app } = quietApp()
+  app.get('/links/{code}', () => 'x')
+  assert.throws(() => app.get('/links/{code}', () => 'y'), ConflictError)
+  assert.throws(() => app.get('/links/{code', () => 'y'), InvalidError)
+  assert.throws(() => app.get('/x', 'text'), InvalidError)
+  assert.throws(() => app.get('/x', [Lifecycle], () => 'y'), InvalidError)
+})
+
+test('a request’s transaction is committed before its response is sent', async () => {
+  const gate = deferred()
+  const { app, log } = transactional(() => gate.promise)
+  app.get('/pay', [Tx], async (request, tx) => (log.push('handler'), tx.path))
+  const client = await app.test()
+  let response
+  const paid = client.get('/pay').then(got => (response = got))
+  while (log.length < 2) await settled()
+  await settled()
+  assert.equal(response, undefined)
+  gate.resolve()
+  await paid
+  assert.equal(await response.text(), '/pay')
+  assert.deepEqual(log, ['begin /pay', 'handler', 'commit'])
+  await client.close()
+})
+
+test('a commit that fails is a 500', async () => {
+  const { app, lines } = transactional(async () => {
+    throw new Error('conflict')
+  })
+  app.get('/', [Tx], () => 'done')
+  const client = await app.test()
+  assert.equal((await client.get('/')).status, 500)
+  assert.ok(lines.some(line => line.includes('conflict')))
+  await client.close()
+})
+
+test('what a handler throws is thrown into generators, and answered', async () => {
+  const { app, log } = transactional()
+  app.get('/sync', [Tx], () => {
+    throw new HTTPError(409, 'taken')
+  })
+  app.get('/later', [Tx], async () => {
+    await settled()
+    throw new HTTPError(410)
+  })
+  const client = await app.test()
+  assert.equal((await client.get('/sync')).status, 409)
+  assert.equal((await client.get('/later')).status, 410)
+  assert.deepEqual(log, ['begin /sync', 'rollback: 409: taken', 'begin /later', 'rollback: 410'])
+  await client.close()
+})
+
+test('a provider of a request may answer it', async () => {
+  const { app } = quietApp()
+  const User = token('user')
+  const user = request => {
+    const name = request.headers.get('authorization')
+    if (name === null) throw new HTTPError(401)
+    return name
+  }
+  app.provide(User, [Request], user, { scope: 'request' })
+  app.get('/me', [User], (request, user) => user)
+  const client = await app.test()
+  assert.equal((await client.get('/me')).status, 401)
+  assert.equal(await (await client.get('/me', { headers: { authorization: 'ann' } })).text(), 'ann')
+  await client.close()
+})
+
+test('the scope of a stream is open until it has been sent', async () => {
+  const { app, log } = transactional()
+  app.get('/stream', [Tx], (request, tx) =>
+    (async function* () {
+      yield 'one '
+      log.push('between')
+      yield tx.path
+    })(),
+  )
+  app.get('/body', [Tx], (request, tx) => {
+    const body = new ReadableStream({
+      async pull(controller) {
+        await settled()
+        log.push('between')
+        controller.enqueue(new TextEncoder().encode(tx.path))
+        controller.close()
+      },
+    })
+    return new Response(body)
+  })
+  const client = await app.test()
+  assert.equal(await (await client.get('/stream')).text(), 'one /stream')
+  while (log.length < 3) await settled()
+  assert.deepEqual(log.splice(0), ['begin /stream', 'between', 'commit'])
+  assert.equal(await (await client.get('/body')).text(), '/body')
+  while (log.length < 3) await settled()
+  assert.deepEqual(log, ['begin /body', 'between', 'commit'])
+  await client.close()
+})
+
+test('a client that leaves a stream ends its scope by that', async () => {
+  const { app, log } = transactional()
+  app.get('/endless', [Tx], () =>
+    (async function* () {
+      for (;;) {
+        yield 'x'
+        await settled()
+      }
+    })(),
+  )
+  await app.start({ port: 0 })
+  await new Promise(resolve => http.get(`${app.url}/endless`, response => response.once('data', () => resolve(response.destroy()))))
+  while (log.length < 2) await settled()
+  assert.match(log[1], /^rollback: /)
+  await app.stop()
+})
+
+test('concurrent requests have scopes of their own', async () => {
+  const { app } = quietApp()
+  let made = 0
+  const Own = token('own')
+  const own = async () => {
+    await settled()
+    return ++made
+  }
+  app.provide(Own, own, { scope: 'request' })
+  const [A, B] = [token('a'), token('b')]
+  app.provide(A, [Own], own => own, { scope: 'request' })
+  app.provide(B, [Own], own => own, { scope: 'request' })
+  app.get('/', [A, B], (request, a, b) => [a, b])
+  const client = await app.test()
+  const seen = await Promise.all(Array.from({ length: 20 }, async () => (await client.get('/')).json()))
+  for (const [a, b] of seen) assert.equal(a, b)
+  assert.equal(new Set(seen.map(([a]) => a)).size, 20)
+  await client.close()
+})
+
+test('handlers may ask later, for all, and for what is transient', async () => {
+  const { app } = quietApp()
+  const [Part, Late, Ticket] = [token('part'), token('late'), token('ticket')]
+  let next = 0
+  app.provide(Part, () => 'a').provide(Part, () => 'b', { scope: 'request' })
+  app.provide(Late, async () => 'late', { scope: 'request' })
+  app.provide(Ticket, () => ++next, { scope: 'transient' })
+  app.get('/', [all(Part), lazy(Late), Ticket], async (request, parts, late, ticket) => [...parts, await late.get(), ticket])
+  const client = await app.test()
+  assert.deepEqual(await (await client.get('/')).json(), ['a', 'b', 'late', 1])
+  assert.deepEqual(await (await client.get('/')).json(), ['a', 'b', 'late', 2])
+  await client.close()
+})
+
+test('a handler cannot need what nobody gives to a request', async () => {
+  const { app } = quietApp()
+  const User = token('User')
+  app.context(User)
+  app.get('/', [User], () => 'x')
+  await assert.rejects(
+    app.test(),
+    error => error instanceof InvalidError && /`User`, which is given when the scope "request" is entered/.test(error.message),
+  )
+})
+
+test('AsyncLocalStorage of handlers is kept through providers and scopes', async () => {
+  const storage = new AsyncLocalStorage()
+  const { app } = quietApp()
+  const Who = token('who')
+  const who = async () => {
+    await settled()
+    return 'who'
+  }
+  app.provide(Who, who, { scope: 'request' })
+  app.get('/{name}', request =>
+    storage.run(request.params.name, async () => {
+      await settled()
+      const inner = await app.scope('request', async scope => [await scope.resolve(Who), storage.getStore()])
+      return [...inner, storage.getStore()]
+    }),
+  )
+  const client = await app.test()
+  const ask = async name => (await client.get(`/${name}`)).json()
+  assert.deepEqual(await Promise.all([ask('ann'), ask('bob')]), [
+    ['who', 'ann', 'ann'],
+    ['who', 'bob', 'bob'],
+  ])
+  await client.close()
+})
+
+test('factories run where the application was started, whoever asks first', async () => {
+  const storage = new AsyncLocalStorage()
+  const { app } = quietApp()
+  const Where = token('where')
+  app.provide(Where, async () => {
+    await settled()
+    return { store: storage.getStore() }
+  })
+  await storage.run('start', () => app.start())
+  const found = await storage.run('request', () => app.resolve(Where))
+  assert.equal(found.store, 'start')
+  await app.stop()
+})
+
+test('it listens last, and stops listening first', async () => {
+  const { app } = quietApp()
+  const log = []
+  app.hook({ onStart: () => log.push(app.addresses.length), onStop: () => void log.push('down') })
+  app.get('/', () => 'up')
+  await app.start({ port: 0 })
+  assert.match(app.url, /^http:\/\/127\.0\.0\.1:\d+$/)
+  const { url } = app
+  assert.equal(await (await fetch(url)).text(), 'up')
+  await app.stop()
+  assert.deepEqual(log, [0, 'down'])
+  await assert.rejects(fetch(url))
+})
+
+test('an address that is taken undoes the start', async () => {
+  const { app } = quietApp()
+  const { app: other } = quietApp()
+  const log = []
+  app.get('/', () => 'x')
+  other.hook({ onStart: () => log.push('up'), onStop: () => log.push('down') })
+  other.get('/', () => 'x')
+  await app.start({ port: 0 })
+  const port = Number(app.url.split(':').at(-1))
+  await assert.rejects(other.start({ port }), error => error.cause instanceof AddressError && /listen/i.test(error.message))
+  assert.deepEqual(log, ['up', 'down'])
+  await app.stop()
+})
+
+test('requests that are under way when it stops get their responses', async () => {
+  const { app } = quietApp()
+  const gate = deferred()
+  const under = deferred()
+  const log = []
+  app.provide(Links, function* () {
+    yield 'links'
+    log.push('closed')
+  })
+  app.get('/', [Links], async (request, links) => {
+    under.resolve()
+    await gate.promise
+    log.push('answered')
+    return links
+  })
+  await app.start({ port: 0 })
+  const answer = fetch(app.url).then(response => response.text())
+  await under.promise
+  const stopping = app.stop()
+  await settled()
+  gate.resolve()
+  assert.equal(await answer, 'links')
+  await stopping
+  assert.deepEqual(log, ['answered', 'closed'])
+})
+
+test('an override has the same routes', async () => {
+  const { app } = quietApp()
+  const Mailer = token('mailer')
+  app.provide(Mailer, () => 'sent')
+  app.post('/mail', [Mailer], (request, mailer) => mailer)
+  const client = await app.override(Mailer, 'kept').test()
+  assert.equal(await (await client.post('/mail')).text(), 'kept')
+  await client.close()
+})
+
+test('a hundred requests that need what nobody has made yet have it made once', async () => {
+  const { app } = quietApp()
+  let made = 0
+  const [Slow, Own] = [token('slow'), token('own')]
+  app.provide(Slow, async () => {
+    await settled()
+    return ++made
+  })
+  app.provide(Own, [lazy(Slow)], slow => slow.get(), { scope: 'request' })
+  app.get('/', [Own], (request, own) => own)
+  const client = await app.test()
+  const seen = await Promise.all(Array.from({ length: 100 }, async () => (await client.get('/')).json()))
+  assert.deepEqual([...new Set(seen)], [1])
+  await client.close()
+})

@@ -1,0 +1,142 @@
+// Several processes on one port: one that dies is replaced, all are replaced without a failed request, the end is orderly.
+
+const { test } = require('node:test')
+const assert = require('node:assert/strict')
+const { spawn } = require('node:child_process')
+const { once } = require('node:events')
+const http = require('node:http')
+const net = require('node:net')
+const { join } = require('node:path')
+
+/** How often the workers are replaced under load: 3, or as often as it is asked for. */
+const RESTARTS = Number(process.env.HOSTLOOP_RESTARTS ?? 3)
+
+const SERVE = join(__dirname, 'programs/workers.js')
+const RUN = join(__dirname, 'programs/app-workers.mjs')
+
+async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Starts the program, and waits until it answers. */
+async function start(program) {
+  const port = await freePort()
+  const child = spawn(process.execPath, [program, String(port)], { stdio: ['ignore', 'inherit', 'pipe'] })
+  const ended = once(child, 'exit')
+  for (;;) {
+    try {
+      await get(port)
+      return { port, child, ended }
+    } catch (error) {
+      if (error.code !== 'ECONNREFUSED' && error.code !== 'ECONNRESET') throw error
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+  }
+}
+
+/** Makes a request on a connection of its own. */
+function get(port, path = '/') {
+  return new Promise((resolve, reject) => {
+    const request = http.get({ port, path, agent: false }, response => {
+      response.setEncoding('utf8')
+      let text = ''
+      response.on('data', piece => (text += piece))
+      response.on('error', reject)
+      response.on('end', () => resolve(text))
+    })
+    request.on('error', reject)
+  })
+}
+
+/** Asks until the answers have come from as many processes, none of them of those that were there before. */
+async function pids(port, count, before = new Set()) {
+  const found = new Set()
+  while (found.size < count) {
+    const pid = await get(port)
+    if (!before.has(pid)) found.add(pid)
+  }
+  return found
+}
+
+for (const [name, program] of [
+  ['serve', SERVE],
+  ['App.run', RUN],
+]) {
+  test(`${name}: a worker that dies is replaced`, { timeout: 60_000 }, async () => {
+    const { port, child, ended } = await start(program)
+    const before = await pids(port, 2)
+    const dying = await get(port, '/exit')
+    const after = await pids(port, 1, before)
+    assert.ok(before.has(dying) && !after.has(dying))
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, [0, null])
+  })
+
+  test(`${name}: SIGHUP replaces every worker, and no request fails`, { timeout: 60_000 + RESTARTS * 5_000 }, async () => {
+    const { port, child, ended } = await start(program)
+    const before = await pids(port, 2)
+    let isDone = false
+    let answered = 0
+    const load = Array.from({ length: 8 }, async () => {
+      while (!isDone) {
+        await get(port)
+        answered += 1
+      }
+    })
+    for (let round = 0, known = before; round < RESTARTS; round++) {
+      child.kill('SIGHUP')
+      const fresh = await pids(port, 2, known)
+      known = new Set([...known, ...fresh])
+    }
+    isDone = true
+    await Promise.all(load)
+    assert.ok(answered > 100)
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, [0, null])
+  })
+
+  test(`${name}: SIGTERM lets requests under way end`, { timeout: 60_000 }, async () => {
+    const { port, child, ended } = await start(program)
+    await pids(port, 2)
+    const slow = get(port, '/slow')
+    await get(port)
+    child.kill('SIGTERM')
+    assert.match(await slow, /^\d+$/)
+    assert.deepEqual(await ended, [0, null])
+    await assert.rejects(get(port), { code: 'ECONNREFUSED' })
+  })
+}
+
+test('App.run: a worker that stops by itself is replaced', { timeout: 60_000 }, async () => {
+  const { port, child, ended } = await start(RUN)
+  const before = await pids(port, 2)
+  await get(port, '/stop')
+  await pids(port, 1, before)
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
+})
+
+test('a port that is taken is told before a worker is started', { timeout: 60_000 }, async () => {
+  const taken = net.createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const child = spawn(process.execPath, [SERVE, String(taken.address().port)], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let told = ''
+  child.stderr.setEncoding('utf8').on('data', text => (told += text))
+  const [code] = await once(child, 'exit')
+  taken.close()
+  assert.equal(code, 1)
+  assert.match(told, /AddressError.*another socket listens/s)
+})
+
+test('a number of workers that is none is refused', async () => {
+  const { serve } = require('../dist/http/serve')
+  await assert.rejects(
+    serve(() => new Response(), { workers: 0 }),
+    { code: 'ERR_HOSTLOOP_INVALID', message: /workers is 0/ },
+  )
+})
