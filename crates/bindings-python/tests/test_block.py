@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anyio
 import pytest
+from conftest import PATIENCE
+from start_stop_parts import until
 
-from hostloop import App, FatalError, Lifetimes, hook, provide, worker
+from hostloop import App, FatalError, Lifetimes, Timeouts, hook, provide, worker
+from hostloop._core import ManualClock
 from hostloop.errors import LifecycleError
 
 Run = Callable[..., Any]
@@ -40,6 +44,10 @@ class Failing:
         """Fails, and waits for what cannot come."""
         self.may_fail.set()
         await asyncio.Event().wait()
+
+
+class Database:
+    """Has a teardown that waits."""
 
 
 def entered(app: App, way: str) -> AbstractAsyncContextManager[Any]:
@@ -253,12 +261,16 @@ def test_a_cancellation_that_the_block_never_saw_is_taken_back(run: Run) -> None
     run(main())
 
 
-def test_a_block_that_does_not_end_is_waited_for_no_longer_than_a_step_of_the_stop(
-    run: Run, caplog: pytest.LogCaptureFixture
+# How long it may take.
+
+
+@pytest.mark.parametrize("lifetimes", [Lifetimes(), Lifetimes(stop_step_timeout=None, stop_timeout=None)])
+def test_a_block_that_does_not_end_is_waited_for_no_longer_than_a_drain(
+    run: Run, caplog: pytest.LogCaptureFixture, lifetimes: Lifetimes
 ) -> None:
     async def main() -> None:
         failing = Failing()
-        failing.app.lifetimes = Lifetimes(stop_step_timeout=0.01)
+        failing.app.lifetimes, failing.app.timeouts = lifetimes, Timeouts(drain=0.01)
         with pytest.raises(LookupError):  # noqa: PT012
             async with failing.app as app:
                 try:
@@ -266,6 +278,230 @@ def test_a_block_that_does_not_end_is_waited_for_no_longer_than_a_step_of_the_st
                 finally:
                     await app.wait()
         assert "its block did not end in 0.01 s; the stop goes on beside it" in caplog.text
+
+    run(main())
+
+
+class Unwinding(Failing):
+    """One whose block takes its time, on a clock of the test's."""
+
+    def __init__(self, *declarations: Any, drain: float | None = 15, **lifetimes: Any) -> None:
+        super().__init__(*declarations)
+        self.app.lifetimes, self.app.timeouts = Lifetimes(**lifetimes), Timeouts(drain=drain)
+        self.app._clock = self.clock = ManualClock()
+        self.unwinding, self.may_end = asyncio.Event(), asyncio.Event()
+
+    async def block(self) -> None:
+        async with self.app:
+            try:
+                await self.fail()
+            finally:
+                self.unwinding.set()
+                await self.may_end.wait()
+                self.lines.append("block ended")
+
+
+def test_what_stops_behind_the_block_has_all_of_its_time(run: Run) -> None:
+    async def main() -> None:
+        stopping, closing, goes_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def database() -> AsyncIterator[Database]:
+            yield Database()
+            closing.set()
+            await goes_on.wait()
+            unwinding.lines.append("closed")
+
+        async def on_stop(_: Database) -> None:
+            stopping.set()
+            await goes_on.wait()
+            unwinding.lines.append("hook stopped")
+
+        unwinding = Unwinding(provide(database), hook(on_stop=on_stop), stop_step_timeout=5)
+        task = asyncio.ensure_future(unwinding.block())
+        await unwinding.unwinding.wait()
+        await until(unwinding.app, unwinding.clock, 6)
+        assert unwinding.lines == []
+        unwinding.may_end.set()
+        now = 6
+        for waited_for in (stopping, closing):
+            goes_on.clear()
+            await waited_for.wait()
+            now += 4
+            await until(unwinding.app, unwinding.clock, now)
+            goes_on.set()
+        with pytest.raises(LookupError):
+            await task
+        assert unwinding.lines == ["block ended", "hook stopped", "stopped", "closed"]
+
+    run(main())
+
+
+def test_the_wait_for_a_block_is_within_the_time_of_the_whole_stop(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        unwinding = Unwinding(drain=None, stop_step_timeout=None, stop_timeout=6, grace=1)
+        task = asyncio.ensure_future(unwinding.block())
+        await unwinding.unwinding.wait()
+        await until(unwinding.app, unwinding.clock, 3.9)
+        assert unwinding.lines == []
+        await until(unwinding.app, unwinding.clock, 4.1)
+        assert unwinding.lines == ["stopped"]
+        assert "its block did not end" in caplog.text
+        unwinding.may_end.set()
+        with pytest.raises(LookupError):
+            await task
+
+    run(main())
+
+
+def test_a_second_signal_ends_the_wait_for_a_block(run: Run) -> None:
+    async def main() -> None:
+        unwinding = Unwinding()
+        task = asyncio.ensure_future(unwinding.block())
+        await unwinding.unwinding.wait()
+        unwinding.app._running().cut_short()
+        await unwinding.app.wait()
+        assert unwinding.lines == ["stopped"]
+        unwinding.may_end.set()
+        with pytest.raises(LookupError):
+            await task
+
+    run(main())
+
+
+def test_a_block_is_cancelled_before_the_delay_of_the_stop(run: Run) -> None:
+    async def main() -> None:
+        unwinding = Unwinding(pre_stop_delay=3)
+        task = asyncio.ensure_future(unwinding.block())
+        unwinding.may_end.set()
+        await unwinding.unwinding.wait()
+        await until(unwinding.app, unwinding.clock, 2.9)
+        assert unwinding.lines == ["block ended"]
+        await until(unwinding.app, unwinding.clock, 3)
+        with pytest.raises(LookupError):
+            await task
+        assert unwinding.lines == ["block ended", "stopped"]
+
+    run(main())
+
+
+def test_a_server_goes_on_until_the_block_has_ended(run: Run) -> None:
+    async def main() -> None:
+        failing = Failing()
+
+        @failing.app.get("/")
+        async def handler() -> str:
+            return "still there"
+
+        with pytest.raises(LookupError):  # noqa: PT012
+            async with failing.app.test() as client:
+                try:
+                    await failing.fail()
+                finally:
+                    assert (await client.get("/")).text == "still there"
+
+    run(main())
+
+
+@pytest.mark.parametrize("order", ["levels", "dependencies"])
+def test_the_block_ends_before_workers_are_stopped(run: Run, order: Any) -> None:
+    async def main() -> None:
+        async def other() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                unwinding.lines.append("worker ended")
+
+        unwinding = Unwinding(worker(other), order=order)
+        task = asyncio.ensure_future(unwinding.block())
+        await unwinding.unwinding.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        unwinding.may_end.set()
+        with pytest.raises(LookupError):
+            await task
+        assert unwinding.lines[0] == "block ended"
+        assert sorted(unwinding.lines[1:]) == ["stopped", "worker ended"]
+
+    run(main())
+
+
+# The end of the program.
+
+
+def run_to_its_end(main: Coroutine[Any, Any, None]) -> None:
+    """Runs a program as `asyncio.run` does, which cancels every task at its end; one that hangs then has failed."""
+
+    async def bounded() -> None:
+        asyncio.get_running_loop().call_later(PATIENCE, sys.exit, "the program hangs")
+        await main
+
+    asyncio.run(bounded())
+
+
+def test_a_program_ends_while_a_block_unwinds() -> None:
+    blocks = []
+
+    async def main() -> None:
+        failing = Failing()
+        unwinding = asyncio.Event()
+        blocks.append(failing.lines)
+
+        async def block() -> None:
+            async with failing.app:
+                try:
+                    await failing.fail()
+                finally:
+                    unwinding.set()
+                    await asyncio.Event().wait()
+
+        task = asyncio.ensure_future(block())
+        await unwinding.wait()
+        assert not task.done()
+
+    run_to_its_end(main())
+    assert blocks == [["stopped"]]
+
+
+def test_a_block_that_cancels_all_other_tasks_is_still_waited_for() -> None:
+    async def main() -> None:
+        failing = Failing()
+        with pytest.raises(LookupError):  # noqa: PT012
+            async with failing.app:
+                try:
+                    await failing.fail()
+                finally:
+                    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                        task.cancel()
+                    for _ in range(10):
+                        await asyncio.sleep(0)
+                    failing.lines.append("block ended")
+        assert failing.lines == ["block ended", "stopped"]
+
+    run_to_its_end(main())
+
+
+# The picture.
+
+
+def test_the_block_is_in_the_picture_of_an_application_that_runs_for_one(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    def listeners(app: App) -> dict[str, Any]:
+        return {node["label"]: node.get("state") for node in app.explain()["nodes"] if node["kind"] == "listener"}
+
+    async def main() -> None:
+        app = App()
+        running = asyncio.ensure_future(app.run_until_signal())
+        while not app.is_ready:
+            await asyncio.sleep(0)
+        assert listeners(app) == {}
+        app.stop()
+        await running
+        assert listeners(app) == {}
+        with caplog.at_level(logging.INFO, "hostloop.lifecycle"):
+            async with app:
+                assert listeners(app) == {"block": "up"}
+        assert "block" not in caplog.text
+        async with app.unbound():
+            assert listeners(app) == {"block": "up", "http": "up"}
 
     run(main())
 
@@ -418,6 +654,38 @@ def test_only_the_task_that_has_entered_is_cancelled(run: Run) -> None:
         await failing.app.wait()
         others_may_end.set()
         assert await task == "ended well"
+        with pytest.raises(LookupError):
+            await failing.app.__aexit__(None, None, None)
+
+    run(main())
+
+
+@counts_cancellations
+def test_who_has_entered_is_as_before_when_another_task_has_left(run: Run) -> None:
+    async def main() -> None:
+        failing, task = Failing(), asyncio.current_task()
+        assert task is not None
+        await failing.app.__aenter__()
+        with pytest.raises(asyncio.CancelledError):
+            await failing.fail()
+        with pytest.raises(LookupError):
+            await asyncio.create_task(failing.app.__aexit__(None, None, None))
+        assert task.cancelling() == 0
+
+    run(main())
+
+
+def test_a_task_that_ends_without_leaving_is_not_waited_for(run: Run) -> None:
+    async def main() -> None:
+        failing = Failing()
+
+        async def enter() -> None:
+            await failing.app.__aenter__()
+            await failing.fail()
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(enter())
+        await failing.app.wait()
         with pytest.raises(LookupError):
             await failing.app.__aexit__(None, None, None)
 

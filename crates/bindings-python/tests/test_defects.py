@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
@@ -254,3 +256,97 @@ def test_a_defect_while_it_runs_ends_the_block(run: Run, monkeypatch: pytest.Mon
         assert lines == ["worker ended", "hook stopped", "database left", "settings left"]
 
     run(main())
+
+
+@pytest.mark.parametrize("slow", ["block", "worker", "teardown"])
+def test_a_program_ends_while_everything_is_broken_off(monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
+    lines: list[str] = []
+
+    async def main() -> None:
+        ending = asyncio.Event()
+
+        async def end(what: str) -> None:
+            if what == slow:
+                ending.set()
+                await asyncio.Event().wait()
+
+        async def database() -> AsyncIterator[Database]:
+            yield Database(Settings())
+            lines.append("leaving")
+            await end("teardown")
+
+        async def work(_: Database) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await end("worker")
+
+        async def service() -> None:
+            async with App(provide(database), worker(work), lifetimes=Lifetimes(stop_step_timeout=None, grace=PATIENCE)) as app:
+                await asyncio.sleep(0)
+                break_down(monkeypatch, "_pull", Defect())
+                app._running().wake()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await end("block")
+
+        asyncio.get_running_loop().call_later(PATIENCE, sys.exit, "the program hangs")
+        task = asyncio.ensure_future(service())
+        await ending.wait()
+        assert not task.done()
+
+    asyncio.run(main())
+    assert lines == ["leaving"]
+
+
+# What is no defect of hostloop's.
+
+
+@pytest.mark.parametrize("where", ["filter", "handler"])
+def test_a_users_logging_that_fails_is_printed_and_nothing_else(run: Run, capsys: pytest.CaptureFixture[str], where: str) -> None:
+    class Fails(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            raise LookupError("full")
+
+    def fails(_: logging.LogRecord) -> bool:
+        raise LookupError("full")
+
+    async def main() -> None:
+        runs = 0
+        again = asyncio.Event()
+
+        async def works() -> None:
+            nonlocal runs
+            runs += 1
+            if runs == 1:
+                raise ValueError
+            again.set()
+            await asyncio.Event().wait()
+
+        async with App(worker(works, backoff=0, jitter=0)) as app:
+            await again.wait()
+            assert app.is_ready
+
+    log, handler = logging.getLogger("hostloop.lifecycle"), Fails()
+    log.addHandler(handler) if where == "handler" else log.addFilter(fails)
+    try:
+        run(main())
+    finally:
+        log.removeHandler(handler)
+        log.removeFilter(fails)
+    assert "LookupError: full" in capsys.readouterr().err
+
+
+def test_lines_of_the_log_say_where_they_were_written(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    async def fails() -> None:
+        raise LookupError
+
+    async def main() -> None:
+        async with App(worker(fails, restart="never", on_exhausted="degrade")) as app:
+            while not app.is_degraded:
+                await asyncio.sleep(0)
+
+    run(main())
+    [record] = [record for record in caplog.records if record.exc_info]
+    assert (record.filename, record.funcName) == ("activities.py", "_work")

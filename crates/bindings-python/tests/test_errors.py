@@ -83,6 +83,22 @@ def test_an_exception_is_a_500_that_tells_nothing_and_a_log_that_tells_all(
     assert f"in {handler.__name__}" in caplog.text
 
 
+def test_a_users_logging_that_fails_keeps_nobody_from_being_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(_: logging.LogRecord) -> bool:
+        raise KeyError("full")
+
+    app = App()
+    app.get("/")(raises_as_task)
+    log = logging.getLogger("hostloop")
+    log.addFilter(fails)
+    try:
+        with app.test() as client:
+            assert client.get("/").status == 500
+    finally:
+        log.removeFilter(fails)
+    assert "KeyError: 'full'" in capsys.readouterr().err
+
+
 def test_a_traceback_shows_the_lines_that_were_compiled_for_the_route(caplog: pytest.LogCaptureFixture) -> None:
     app = App()
     app.get("/")(raises_as_task)

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import collections.abc
-from abc import ABC
+import io
+import logging
+import os
+import sys
+import types
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import Annotated, Any, Generic, NewType, Protocol, TypedDict, TypeVar, runtime_checkable
-from unittest.mock import MagicMock, Mock, create_autospec
+from enum import Enum
+from typing import (
+    IO,
+    Annotated,
+    Any,
+    BinaryIO,
+    Generic,
+    NewType,
+    Protocol,
+    TextIO,
+    TypedDict,
+    TypeVar,
+    cast,
+    final,
+    runtime_checkable,
+)
+from unittest.mock import MagicMock, Mock, create_autospec, sentinel
 
 import pytest
 
@@ -16,6 +36,8 @@ from hostloop.errors import InvalidError
 PLACE = r"\(.*test_fit.py:\d+\)"
 
 T = TypeVar("T")
+
+tells_final = pytest.mark.skipif(sys.version_info < (3, 11), reason="`final` leaves its mark since Python 3.11")
 
 
 class Mailer:
@@ -40,8 +62,17 @@ class Rock:
     """Does not even look like one."""
 
 
-class Abstract(ABC):  # noqa: B024
+class Abstract(ABC):
     """May have others registered."""
+
+    @abstractmethod
+    def send(self) -> str: ...
+
+
+class Colour(Enum):
+    """Has members."""
+
+    RED = 1
 
 
 @Abstract.register
@@ -107,6 +138,30 @@ class MadeByAnother:
         return Smtp()
 
 
+class Reader:
+    """One half."""
+
+
+class Writer:
+    """The other."""
+
+
+class File(Reader, Writer):
+    """Is both."""
+
+
+class BothErrors(ValueError, KeyError):
+    """Is both, of CPython's own classes."""
+
+
+@final
+class Sealed:
+    """Nothing extends it."""
+
+
+OldMock = type("NonCallableMock", (), {"__module__": "mock.mock"})
+"""As that of the package `mock`."""
+
 Main = NewType("Main", Mailer)
 Seconds = NewType("Seconds", float)
 
@@ -166,6 +221,48 @@ def unannotated():  # type: ignore[no-untyped-def]  # noqa: ANN201
     return Smtp()
 
 
+def a_reader() -> Reader:
+    return File()
+
+
+def a_file() -> io.TextIOWrapper: ...  # type: ignore[empty-body]
+
+
+def a_text() -> TextIO: ...  # type: ignore[empty-body]
+
+
+def a_number() -> int:
+    return 1
+
+
+async def a_number_later() -> int:
+    return 1
+
+
+def a_number_held() -> Iterator[int]:
+    yield 1
+
+
+def truth() -> bool:
+    return True
+
+
+def an_error() -> ValueError:
+    return BothErrors()
+
+
+def a_namespace() -> types.SimpleNamespace:
+    return types.SimpleNamespace()
+
+
+def a_sealed() -> Sealed:
+    return Sealed()
+
+
+def a_silent_mailer() -> Mailer:
+    return cast(Mailer, Silent())
+
+
 # What is supplied.
 
 
@@ -178,19 +275,31 @@ def unannotated():  # type: ignore[no-untyped-def]  # noqa: ANN201
         (lambda: supply(None, name="x"), rf"supply {PLACE} is given None, which nobody can ask for"),
         (
             lambda: supply(Mailer),
-            rf"supply {PLACE} is given the class `Mailer` {PLACE} itself; write supply\(Mailer\(\)\), or provide\(Mailer\) to have",
+            rf"supply {PLACE} is given the class `Mailer` {PLACE} itself; write supply\(Mailer\(\.\.\.\)\), or provide\(Mailer\)",
         ),
         (lambda: supply(Mailer(), Rock), rf"is given the class `Rock` {PLACE} itself"),
         (lambda: supply(Mailer, name="x"), rf"is given the class `Mailer` {PLACE} itself; .* supply\(Mailer, as_=type\[Mailer\]\)"),
-        (lambda: supply(Abstract), rf"is given the class `Abstract` {PLACE} itself"),
+        (
+            lambda: supply(Abstract),
+            rf"is given the class `Abstract` {PLACE} itself; supply an instance of a class that extends it; the class is",
+        ),
+        (lambda: supply(Sends), rf"`Sends` {PLACE} itself; supply an instance of a class that extends it; the class is"),
+        (lambda: supply(Colour), rf"`Colour` {PLACE} itself; supply one of its members; the class is what supply\(Colour, as_="),
         (
             lambda: supply(Smtp, as_=Mailer),
-            rf"supply {PLACE} is given the class `Smtp` {PLACE} as `Mailer`, which it is no instance of; supply\(Smtp\(\), ...\)",
+            rf"supply {PLACE} is given the class `Smtp` {PLACE} as `Mailer`, which it is no instance of; supply\(Smtp\(...\), ",
         ),
         (
             lambda: supply(Silent(), as_=Mailer),
-            rf"supply {PLACE} is given a `Silent` as `Mailer`, which it is no instance of; let `Silent` extend `Mailer`, or",
+            rf"supply {PLACE} is given a `Silent` as `Mailer`, which it is no instance of; let `Silent` extend `Mailer`, "
+            r"mend as_, or, if it serves as one all the same, provide\(f\) with a function that is annotated to return `Mailer`$",
         ),
+        (
+            lambda: supply("/", as_=os.PathLike, name="x"),
+            "is given a `str` as `PathLike`, which it is no instance of; mend as_, or",
+        ),
+        (lambda: supply(Colour.RED, as_=Mailer), "is given a `Colour` as `Mailer`"),
+        (lambda: supply(print, as_=types.FunctionType), "which it is no instance of; mend as_, or"),
         (lambda: supply(None, as_=Mailer), rf"supply {PLACE} is given None as `Mailer`, which it is no instance of"),
         (lambda: supply(5, as_=Mailer), rf"supply {PLACE} is given 5 as `Mailer`, which it is no instance of"),
         (lambda: supply("secret", as_=Mailer), rf"supply {PLACE} is given a `str` as `Mailer`"),
@@ -236,6 +345,11 @@ def test_what_cannot_be_supplied_is_refused_where_it_is_written(declare: Callabl
         (Mock(), Mailer),
         (MagicMock(spec=Silent), Mailer),
         (create_autospec(Silent, instance=True), Mailer),
+        (sentinel.mailer, Mailer),
+        (OldMock(), Mailer),
+        (sys.stdout, TextIO),
+        (io.BytesIO(), BinaryIO),
+        (io.StringIO(), IO[str]),
     ],
 )
 def test_what_may_be_of_a_type_is_supplied_as_it(value: Any, wanted: Any) -> None:
@@ -266,27 +380,41 @@ def test_an_override_is_held_to_the_same() -> None:
     assert isinstance(app.override(supply(Mock(), as_=Mailer)), App)
 
 
+def test_what_only_serves_as_a_type_is_provided_by_a_function_that_says_so() -> None:
+    app = App(provide(Mailer))
+
+    @app.get("/")
+    async def handler(mailer: Mailer) -> str:
+        return mailer.send()
+
+    with app.override(provide(a_silent_mailer)).test() as client:
+        assert client.get("/").text == "kept"
+
+
 # What is provided.
 
 
 @pytest.mark.parametrize(
     ("factory", "wanted", "message"),
     [
-        (a_rock, Mailer, rf"provide: `a_rock` {PLACE} makes `Rock`, which is no `Mailer`; let `Rock` extend `Mailer`, or mend as_"),
-        (a_rock_later, Mailer, rf"provide: `a_rock_later` {PLACE} makes `Rock`, which is no `Mailer`"),
-        (a_rock_held, Mailer, rf"provide: `a_rock_held` {PLACE} makes `Rock`, which is no `Mailer`"),
-        (a_rock_held_later, Mailer, rf"provide: `a_rock_held_later` {PLACE} makes `Rock`, which is no `Mailer`"),
-        (named_rock, Mailer, "makes `Rock`, which is no `Mailer`"),
-        (rocks, Mailer, r"makes `list\[Rock\]`, which is no `Mailer`"),
-        (Rock, Mailer, rf"provide: `Rock` {PLACE} makes `Rock`, which is no `Mailer`"),
+        (
+            Rock,
+            Mailer,
+            rf"provide: `Rock` {PLACE} makes `Rock`, which is no `Mailer`; let `Rock` extend `Mailer`, mend as_, or, if it",
+        ),
+        (Rock, (Rock, Mailer), "makes `Rock`, which is no `Mailer`"),
+        (Rock, Main, "makes `Rock`, which is no `Main`"),
+        (Rock, Annotated[Mailer, Named("x")], "makes `Rock`, which is no `Mailer`"),
+        (Rock, Repo[int], r"makes `Rock`, which is no `Repo\[int\]`"),
         (Repo[int], Mailer, r"makes `Repo\[int\]`, which is no `Mailer`"),
-        (nothing, Mailer, "makes `None`, which is no `Mailer`"),
-        (a_rock, Abstract, "makes `Rock`, which is no `Abstract`"),
-        (a_rock, (Rock, Mailer), "makes `Rock`, which is no `Mailer`"),
-        (a_rock, Main, "makes `Rock`, which is no `Main`"),
-        (a_rock, Annotated[Mailer, Named("x")], "makes `Rock`, which is no `Mailer`"),
-        (a_rock, Repo[int], r"makes `Rock`, which is no `Repo\[int\]`"),
-        (a_mailer, Registered, "makes `Mailer`, which is no `Registered`"),
+        (logging.Filter, Mailer, "makes `Filter`, which is no `Mailer`; mend as_, or"),
+        (nothing, Mailer, "makes `None`, which is no `Mailer`; mend as_ or the return annotation"),
+        (truth, Mailer, "makes `bool`, which is no `Mailer`; mend as_ or the return annotation"),
+        pytest.param(a_sealed, Mailer, "makes `Sealed`, which is no `Mailer`", marks=tells_final),
+        pytest.param(a_rock, Sealed, "makes `Rock`, which is no `Sealed`", marks=tells_final),
+        (rocks, dict[str, Rock], r"makes `list\[Rock\]`, which is no `dict\[str, Rock\]`"),
+        (a_number_later, Annotated[str, Named("x")], "makes `int`, which is no `str`"),
+        (a_number_held, Annotated[str, Named("x")], "makes `int`, which is no `str`"),
     ],
 )
 def test_a_factory_of_another_type_is_refused_where_it_is_written(factory: Any, wanted: Any, message: str) -> None:
@@ -306,6 +434,22 @@ def test_a_factory_of_another_type_is_refused_where_it_is_written(factory: Any, 
         (a_mailer, Sends),
         (a_mailer, Receives),
         (a_registered, Abstract),
+        (a_rock, Mailer),
+        (a_rock, (Rock, Mailer)),
+        (a_rock_later, Mailer),
+        (a_rock_held, Mailer),
+        (a_rock_held_later, Mailer),
+        (named_rock, Mailer),
+        (a_rock, Abstract),
+        (Rock, Abstract),
+        (a_reader, (Reader, Writer)),
+        (rocks, Mailer),
+        (a_number, Mailer),
+        (an_error, KeyError),
+        (a_namespace, Mailer),
+        (a_file, TextIO),
+        (a_text, io.TextIOWrapper),
+        (a_silent_mailer, Mailer),
         (a_rock, Anything),
         (a_rock, Unasked),
         (a_rock, Receives),

@@ -69,7 +69,7 @@ def test_closing_a_scope_closes_the_scopes_inside_it_first(run: Run) -> None:
                 inner = app.scope("request")
                 await inner.__aenter__()
                 await inner.resolve(Account)
-            assert ledger.lines == ["+outer", "+inner", "-inner", "-outer"]
+            assert ledger.lines == ["+outer", "+inner", "!inner ClosedError", "-inner", "-outer"]
             with pytest.raises(ClosedError, match="`Account` cannot be had: its scope is closed"):
                 await inner.resolve(Account)
 
@@ -113,8 +113,10 @@ def test_the_stop_closes_scopes_that_are_still_open_before_what_they_are_made_of
 
     def inner(settings: Settings) -> Iterator[Session]:
         ledger.lines.append("+inner")
-        yield Session()
-        ledger.lines.append("-inner")
+        try:
+            yield Session()
+        finally:
+            ledger.lines.append("-inner")
 
     async def main() -> None:
         async with App(provide(ledger.resource("app"), as_=Settings), provide(inner, scope="request")) as app:

@@ -411,6 +411,73 @@ def test_a_value_is_made_anew_when_its_file_changes(run: Run, tmp_path: Path, ho
     run(main())
 
 
+def turn(link: Path, target: str) -> None:
+    """Has a link lead elsewhere, in one step."""
+    (link.parent / "turned").symlink_to(target)
+    (link.parent / "turned").rename(link)
+
+
+@pytest.mark.parametrize("watched", ["current/settings.txt", "current"])
+@pytest.mark.parametrize("how", ["link", "folder"])
+def test_what_is_replaced_on_the_way_to_a_file_is_followed(run: Run, tmp_path: Path, how: str, watched: str) -> None:
+    for release in ("1", "2"):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "settings.txt").write_text(release)
+    if how == "link":
+        (tmp_path / "current").symlink_to("1")
+    else:
+        (tmp_path / "1").rename(tmp_path / "current")
+    path = tmp_path / "current" / "settings.txt"
+    app = App(provide(read(path)), worker(needs_settings))
+
+    async def until_read(text: str) -> None:
+        while (await app.resolve(Settings)).text != text:  # type: ignore[attr-defined]
+            await asyncio.sleep(0.001)
+
+    async def main() -> None:
+        running = asyncio.ensure_future(app.run_until_signal(reload=[tmp_path / watched]))
+        await until(lambda: app.is_ready)
+        if how == "link":
+            turn(tmp_path / "current", "2")
+        else:
+            (tmp_path / "current").rename(tmp_path / "old")
+            (tmp_path / "2").rename(tmp_path / "current")
+        await asyncio.wait_for(until_read("2"), 20)
+        path.write_text("written after that")
+        await asyncio.wait_for(until_read("written after that"), 20)
+        app.stop()
+        await running
+
+    run(main())
+
+
+def test_changes_that_never_rest_do_not_keep_others_from_being_seen(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "settings.txt"
+    path.write_text("one")
+    app = App(provide(read(path)), worker(needs_settings))
+
+    async def noise() -> None:
+        while True:
+            (tmp_path / "log").write_text("noise")
+            await asyncio.sleep(0.01)
+
+    async def until_read(text: str) -> None:
+        while (await app.resolve(Settings)).text != text:  # type: ignore[attr-defined]
+            await asyncio.sleep(0.001)
+
+    async def main() -> None:
+        running = asyncio.ensure_future(app.run_until_signal(reload=[tmp_path]))
+        await until(lambda: app.is_ready)
+        noisy = asyncio.ensure_future(noise())
+        path.write_text("two")
+        await asyncio.wait_for(until_read("two"), 20)
+        noisy.cancel()
+        app.stop()
+        await running
+
+    run(main())
+
+
 def test_a_reload_that_fails_is_logged_and_the_old_value_stays(run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "settings.txt"
     path.write_text("one")

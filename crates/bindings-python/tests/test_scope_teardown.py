@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from conftest import PATIENCE
 from scope_parts import Account, Ledger, Session, Slow, app_with, keys
 
-from hostloop import App, Scope, provide
+from hostloop import App, Lifetimes, Scope, provide
 from hostloop.errors import ClosedError, LifecycleError, ProviderError
+from hostloop.lifecycle import driver
 
 Run = Callable[..., Any]
 
@@ -254,5 +257,137 @@ def test_a_closed_scope_is_forgotten(run: Run) -> None:
             del scope
             gc.collect()
             assert not [one for one in gc.get_objects() if isinstance(one, Scope)]
+
+    run(main())
+
+
+# Scopes that are open when everything else ends.
+
+
+class LeftOpen:
+    """An application in which a scope is left open, whose teardown waits."""
+
+    def __init__(self, **lifetimes: Any) -> None:
+        self.leaving, self.may_end = asyncio.Event(), asyncio.Event()
+        self.lines: list[str] = []
+        self.app = app_with(
+            provide(self.make, scope="request"), provide(self.settings, as_=Outer), lifetimes=Lifetimes(**lifetimes)
+        )
+
+    async def make(self) -> AsyncIterator[Session]:
+        try:
+            yield Session()
+        finally:
+            await self.leave()
+
+    async def leave(self) -> None:
+        self.leaving.set()
+        try:
+            await self.may_end.wait()
+            self.lines.append("session left")
+        except asyncio.CancelledError:
+            self.lines.append("session cut short")
+            raise
+
+    def settings(self) -> Iterator[Any]:
+        yield Outer()
+        self.lines.append("settings left")
+
+    async def service(self, may_stop: asyncio.Event) -> None:
+        """Runs until it may stop."""
+        async with self.app as app:
+            await app.resolve(Outer)
+            await (await app.scope().__aenter__()).resolve(Session)
+            await may_stop.wait()
+
+
+class Outer:
+    """What a scope may use."""
+
+
+def test_a_program_ends_while_a_scope_is_closed() -> None:
+    lines: list[list[str]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(PATIENCE, sys.exit, "the program hangs")
+        left, may_stop = LeftOpen(), asyncio.Event()
+        lines.append(left.lines)
+        task = asyncio.ensure_future(left.service(may_stop))
+        may_stop.set()
+        await left.leaving.wait()
+        assert not task.done()
+
+    asyncio.run(main())
+    assert lines == [["session cut short", "settings left"]]
+
+
+@pytest.mark.parametrize(
+    "lifetimes", [{"stop_step_timeout": 0.01}, {"stop_step_timeout": None, "stop_timeout": 0.02, "grace": 0.01}]
+)
+def test_a_scope_that_does_not_close_is_abandoned_in_time(
+    run: Run, caplog: pytest.LogCaptureFixture, lifetimes: dict[str, Any]
+) -> None:
+    async def main() -> None:
+        left, may_stop = LeftOpen(**lifetimes), asyncio.Event()
+        may_stop.set()
+        await left.service(may_stop)
+        assert left.lines == ["settings left"]
+        assert "a scope did not close in time and was abandoned" in caplog.text
+        left.may_end.set()
+        while len(left.lines) < 2:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    run(main())
+
+
+@pytest.mark.parametrize("signals", [2, 3])
+def test_a_signal_cuts_scopes_short_that_are_being_closed(run: Run, monkeypatch: pytest.MonkeyPatch, signals: int) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr(driver, "exit_now", codes.append)
+
+    async def main() -> None:
+        left, may_stop = LeftOpen(stop_step_timeout=None), asyncio.Event()
+        task = asyncio.ensure_future(left.service(may_stop))
+        may_stop.set()
+        await left.leaving.wait()
+        container = left.app._running()
+        for _ in range(signals):
+            container.signal(2)
+        await task
+        assert sorted(left.lines) == ["session cut short", "settings left"]
+        assert codes == [130] * (signals - 2)
+
+    run(main())
+
+
+def test_the_stop_does_not_commit_what_is_half_done(run: Run) -> None:
+    lines: list[str] = []
+
+    async def transaction() -> AsyncIterator[Session]:
+        try:
+            yield Session()
+            lines.append("committed")
+        except BaseException as error:
+            lines.append(f"rolled back by {type(error).__name__}")
+            raise
+
+    async def main() -> None:
+        app = app_with(provide(transaction, scope="request"))
+        entered, may_end = asyncio.Event(), asyncio.Event()
+
+        async def work() -> None:
+            async with app.scope() as scope:
+                await scope.resolve(Session)
+                entered.set()
+                await may_end.wait()
+
+        async with app:
+            working = asyncio.ensure_future(work())
+            await entered.wait()
+        assert lines == ["rolled back by ClosedError"]
+        may_end.set()
+        with pytest.raises(ClosedError, match='scope "request" was closed before its block had ended'):
+            await working
 
     run(main())

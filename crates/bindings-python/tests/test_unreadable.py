@@ -116,6 +116,40 @@ class OptionalOrder:
 
 
 @dataclasses.dataclass
+class MadeOrder:
+    """Has some that are made, and that clients need not know of."""
+
+    customer: Customer = dataclasses.field(default_factory=Customer)
+    other: Customer = dataclasses.field(init=False, default_factory=Customer)
+    path: pathlib.Path | None = None
+    log: Callable[[], None] = print
+
+
+@dataclasses.dataclass
+class NullableOrder:
+    """Has one that may be null."""
+
+    customer: Customer | None
+
+
+@dataclasses.dataclass
+class SetLater:
+    """Has one that msgspec wants from the client all the same."""
+
+    customer: Customer = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.customer = Customer()
+
+
+@dataclasses.dataclass
+class WithInitVar:
+    """Takes what it does not keep."""
+
+    x: dataclasses.InitVar[int]
+
+
+@dataclasses.dataclass
 class Basket:
     """Has it further inside."""
 
@@ -134,16 +168,25 @@ class Node:
 class Loop:
     """Has more of itself, and an ordinary class behind that."""
 
-    next: Loop | None = None
-    customer: Customer | None = None
+    next: Loop
+    customer: Customer
 
 
-class AsTypedDict(TypedDict, total=False):
+class AsTypedDict(TypedDict):
+    customer: Customer
+
+
+class OptionalDict(TypedDict, total=False):
     customer: Customer
 
 
 class AsStruct(msgspec.Struct):
     customer: Customer
+
+
+class OptionalStruct(msgspec.Struct):
+    customer: Customer | msgspec.UnsetType = msgspec.UNSET
+    other: Customer | None = None
 
 
 class AsTuple(NamedTuple):
@@ -200,9 +243,10 @@ def add(annotation: Any, app: App | None = None) -> App:
         (list[pathlib.Path], r"`Path` \(.*\) cannot be read from JSON"),
         (Order, f"`Order.customer` is `Customer` {PLACE}, which cannot be read from JSON"),
         (Order | None, f"`Order.customer` is `Customer` {PLACE}, which cannot be read from JSON"),
-        (OptionalOrder, f"`OptionalOrder.customer` is `Customer` {PLACE}, which cannot be read from JSON"),
         (Basket, f"`Order.customer` is `Customer` {PLACE}, which cannot be read from JSON"),
-        (Loop, f"`Loop.customer` is `Customer` {PLACE}, which cannot be read from JSON"),
+        (Loop, f"`Loop.customer` is `Customer` {PLACE}, which cannot be read from JSON; give it a default, make that class"),
+        (SetLater, f"`SetLater.customer` is `Customer` {PLACE}, which cannot be read from JSON"),
+        (WithInitVar, "dataclasses with `InitVar` fields are not supported; make it an ordinary field, or provide it"),
         (AsTypedDict, f"`AsTypedDict.customer` is `Customer` {PLACE}, which cannot be read from JSON"),
         (AsStruct, f"`AsStruct.customer` is `Customer` {PLACE}, which cannot be read from JSON"),
         (list[AsTuple], f"`AsTuple.customer` is `Customer` {PLACE}, which cannot be read from JSON"),
@@ -240,6 +284,13 @@ def test_a_body_that_cannot_be_read_is_refused_when_its_route_is_added(annotatio
         (WithModelValidator, {}, "WithModelValidator"),
         (WithConstructor, {}, "WithConstructor"),
         (ReadsItself, {}, "ReadsItself"),
+        (OptionalOrder, {}, "OptionalOrder"),
+        (OptionalOrder, {"customer": None}, "OptionalOrder"),
+        (MadeOrder, {}, "MadeOrder"),
+        (list[MadeOrder], [{}], "list"),
+        (NullableOrder, {"customer": None}, "NullableOrder"),
+        (OptionalDict, {}, "dict"),
+        (OptionalStruct, {}, "OptionalStruct"),
         (Node, {"next": {"next": None}}, "Node"),
         (Box[int], {"item": 1}, "Box"),
         (Box, {"item": {"a": 1}}, "Box"),
@@ -255,6 +306,19 @@ def test_a_body_that_can_be_read_is_taken(annotation: Any, sent: Any, given: str
     with add(annotation).test() as client:
         response = client.post("/", json=sent)
         assert (response.status, response.text) == (200, given)
+
+
+@pytest.mark.parametrize("annotation", [OptionalOrder, MadeOrder, NullableOrder, OptionalDict, OptionalStruct])
+def test_a_client_that_gives_what_cannot_be_read_is_told(annotation: Any) -> None:
+    with add(annotation).test() as client:
+        response = client.post("/", json={"customer": {"name": "x"}})
+        assert response.status == 422
+        [error] = response.json()["errors"]
+        assert (error["in"], error["name"], error["wanted"]) == (
+            "body",
+            "customer",
+            "nothing: Customer cannot be read from JSON",
+        )
 
 
 def test_a_list_of_what_the_graph_provides_is_no_body() -> None:

@@ -81,7 +81,7 @@ class Mistake:
 
     code: str
     """What kind it is, for programs: `missing`, `cycle`, `leak`, `ambiguous`, `duplicate`, `async-in-sync`, `unknown-scope`,
-    `override-nothing`, `decorate-nothing`; of warnings `unused` and `empty-collection`."""
+    `override-nothing`, `decorate-nothing`, `pinned`; of warnings `unused` and `empty-collection`."""
     message: str
     """What is wrong."""
     path: tuple[tuple[str, str], ...]

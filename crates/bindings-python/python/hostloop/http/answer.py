@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ClientDisconnected, ClosedError, ConflictError, FullError, HTTPError, StaleError
+from ..lifecycle.events import Log
 from .response import Response, StreamingResponse, encode_json, problem
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["answer", "fail", "forsake", "hold", "settle"]
 
-log = logging.getLogger("hostloop")
+log = Log(logging.getLogger("hostloop"))
 
 RunInThread = Callable[..., Awaitable[Any]]
 

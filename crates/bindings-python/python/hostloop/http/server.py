@@ -11,6 +11,7 @@ from typing import Any
 
 from .._core import Host
 from ..errors import AddressError, ClosedError
+from ..lifecycle.events import Log
 from .compile import Route, compile_route
 from .inject import Injection
 from .options import Limits, Timeouts
@@ -18,7 +19,7 @@ from .threads import Threads
 
 __all__ = ["Server", "resolve"]
 
-log = logging.getLogger("hostloop")
+log = Log(logging.getLogger("hostloop"))
 access = logging.getLogger("hostloop.access")
 
 LAST_WORDS = 5.0

@@ -1,7 +1,8 @@
 """What keeps a type from being read from JSON, found when a route is added.
 
 msgspec knows what it can read; a class that it does not know could only fail in each request. Pydantic models read themselves. Of
-those, a field is told that no JSON can fill: one that takes instances of an ordinary class and nothing else, and has no default.
+both, a field is told that no JSON can fill: one that takes instances of an ordinary class and nothing else, not even null, and that
+cannot be left out. What may be left out is nobody's mistake, and a client that gives it all the same is told so.
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ def why_unreadable(annotation: Any) -> str | None:
 
 def told(where: str, cls: Any) -> str:
     name = quoted(show_type(cls), written_at(cls))
-    what = f"`{where}` is {name}, which cannot be read from JSON" if where else f"{name} cannot be read from JSON"
-    return f"{what}; make that a dataclass, TypedDict, msgspec.Struct or pydantic model, or use a type that JSON can hold"
+    if where:
+        what, fix = f"`{where}` is {name}, which cannot be read from JSON", "give it a default, make that class"
+    else:
+        what, fix = f"{name} cannot be read from JSON", "make that"
+    return f"{what}; {fix} a dataclass, TypedDict, msgspec.Struct or pydantic model, or use a type that JSON can hold"
 
 
 def is_pydantic(annotation: Any) -> bool:
@@ -47,7 +51,9 @@ def refused_by_msgspec(annotation: Any) -> str | None:
     try:
         msgspec.json.Decoder(annotation)
     except TypeError as error:
-        return f"{str(error).partition(' - type ')[0]}; use types that JSON tells apart"
+        what = str(error).partition(" - type ")[0]
+        fix = "use types that JSON tells apart" if "union" in what else "write that otherwise"
+        return f"{what}; {'make it an ordinary field' if 'InitVar' in what else fix}"
     return None
 
 
@@ -68,9 +74,16 @@ def unreadable_in(found: inspect.Type, seen: set[Any], where: str = "") -> Itera
     for name in found.__struct_fields__:
         for part in parts_of(getattr(found, name)):
             if isinstance(part, inspect.Field):
+                if not must_be_given(part):
+                    continue
                 yield from unreadable_in(part.type, seen, f"{show_type(owner)}.{part.name}")
             elif isinstance(part, inspect.Type):
                 yield from unreadable_in(part, seen, where)
+
+
+def must_be_given(field: inspect.Field) -> bool:
+    """Whether a field can neither be left out nor be null."""
+    return field.required and not (isinstance(field.type, inspect.UnionType) and field.type.includes_none)
 
 
 def parts_of(value: Any) -> tuple[Any, ...]:

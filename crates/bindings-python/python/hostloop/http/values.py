@@ -140,12 +140,13 @@ def body_faults(decode: Callable[[bytes], Any], body: bytes) -> list[dict[str, A
 
 
 def decode_unknown(annotation: Any, value: Any) -> Any:
-    """What msgspec does not know: a pydantic model within another type, and `object`, which is anything."""
+    """What msgspec does not know: a pydantic model within another type, `object`, which is anything, and what no JSON can hold."""
     if annotation is object:
         return value
     if is_pydantic(annotation):
         return annotation.model_validate(value)
-    raise NotImplementedError(f"{show(annotation)} cannot be read from JSON")
+    # msgspec adds the place to it.
+    raise ValueError(f"Expected nothing: {show(annotation)} cannot be read from JSON")
 
 
 def pydantic_decoder(model: Any) -> Callable[[bytes], Any]:

@@ -25,7 +25,7 @@ from .source import show_value
 from .table import NEW
 from .values import requester
 from .watch import Reloads
-from .wiring import Wiring, check_scopes, provided_keys, wire
+from .wiring import BlockNode, Wiring, check_scopes, provided_keys, wire
 
 __all__ = ["Assembly"]
 
@@ -50,6 +50,9 @@ class Assembly:
         self._depths = {scope: depth for depth, scope in enumerate(self._scopes)}
         self._provided = provided_keys(declarations)
         self._own = Supply("App", "", self, own_keys(type(self)), is_built_in=True)
+        self._block = BlockNode("block")
+        self._has_block = False
+        """Whether it has run for a block."""
         self._wiring: Wiring | None = None
         self._containers: dict[asyncio.AbstractEventLoop, Container] = {}
         self._only: Container | None = None
@@ -64,7 +67,7 @@ class Assembly:
 
     def _built_in(self) -> list[Declaration]:
         """Declarations that the user does not write."""
-        return [self._own]
+        return [self._own, self._block] if self._has_block else [self._own]
 
     def _make_listener(self) -> Listener:
         """Makes what takes requests in one life of the application."""
@@ -170,6 +173,8 @@ class Assembly:
         loop = asyncio.get_running_loop()
         if loop in self._containers:
             raise ConflictError("the application runs in this loop already; start it once")
+        if block is not None and not self._has_block:
+            self._has_block, self._wiring = True, None
         container = Container(self._wire(), self.lifetimes, self._drain_timeout, listener, clock=self._clock, observe=self._observe)
         self._remember(loop, container)
         try:

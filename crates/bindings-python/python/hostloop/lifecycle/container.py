@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from ..errors import ClosedError, StoppedError
 from .activities import Activities, Listener
 from .block import Block
 from .building import UNSET
+from .closing import Closing
 from .events import Event, log
 from .failures import as_one, note
 from .generation import Generation
@@ -56,12 +57,17 @@ class Container(Activities):
         """Whether somebody has asked it to stop, so that it does not stop by a failure."""
         self._is_failing = False
         self._is_broken_off = False
+        self._awaits_block: int | None = None
+        """The command that is answered when the block has ended."""
+        self._stopping_since = 0.0
         self._up: asyncio.Future[None] = self.loop.create_future()
         self._down: asyncio.Future[BaseException | None] = self.loop.create_future()
         # Scopes.
         self.scopes: set[Scope] = set()
         """Those that are open, and inside no other."""
         self.is_closing = False
+        self._closing: Closing | None = None
+        """Those that hold everything up until they have closed."""
         self.blank = [UNSET] * len(wiring.places)
         """The values of a scope in which nothing was made."""
         self.waits = any(node.is_async and not node.lives_with_app for node in wiring.nodes)
@@ -117,6 +123,10 @@ class Container(Activities):
         self._note_asked()
         self.signals += 1
         self.run.signal(number)
+        if self._closing is not None and self.signals == 2:
+            self._closing.cut_short(self.lifetimes.cut_short)
+        elif self._closing is not None and self.signals > 2:
+            self._closing.end()
         self.wake()
 
     def _note_asked(self) -> None:
@@ -175,26 +185,40 @@ class Container(Activities):
         if isinstance(error, Exception):
             note(error, "hostloop itself failed; please report this")
             log.critical("hostloop itself failed; everything ends without order", exc_info=error)
-        self._hold_up(self._abort(self._fail_block()), "abort")
+        self._is_held_up = True
+        if self._fail_block() and self.block is not None:
+            limits = [limit for limit in (self.drain_timeout, self.lifetimes.stop_timeout) if limit is not None]
+            self.block.when_ended(self._begin_abort, min(limits, default=None))
+        else:
+            self._begin_abort()
 
-    async def _abort(self, has_block: bool) -> None:
+    def _begin_abort(self) -> None:
+        task = self._context.copy().run(self.loop.create_task, self._abort(), name="hostloop abort")
+        task.add_done_callback(self._aborted)
+
+    async def _abort(self) -> None:
         """Ends what runs and takes back what is held, the last first, whatever fails."""
-        if has_block:
-            await self._await_block()
         tasks, held = list(self.tasks.values()), list(self._held.items())
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=self.lifetimes.grace)
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(tasks, timeout=self.lifetimes.grace)
         for instance, made in reversed(held):
             try:
                 await asyncio.wait_for(self._left(instance, made), self.lifetimes.stop_step_timeout)
             except BaseException as error:
                 log.error("a teardown failed", exc_info=error)
+
+    def _aborted(self, task: asyncio.Task[None]) -> None:
+        """Tells all who wait, however the abort has ended: `asyncio.run` cancels every task at its end."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("hostloop itself failed in the end", exc_info=error)
         for future in self._unanswered():
             if not future.done():
                 future.set_exception(ClosedError("the application has failed and ended; its log says why"))
-        self._end(1, [])
+        if not self._down.done():
+            self._end(1, [])
 
     async def _left(self, instance: int, made: Any) -> None:
         """Leaves what is held."""
@@ -214,48 +238,64 @@ class Container(Activities):
     def _fail_block(self) -> bool:
         """Has the block end, and returns whether that is to be waited for."""
         self._is_failing = True
-        return self.block is not None and self.block.cancel()
+        if self.block is None:
+            return False
+        self.block.cancel()
+        return self.block.is_unwinding
 
-    async def _await_block(self) -> None:
-        """Lets the block end before anything that it may use."""
-        timeout = self.lifetimes.stop_step_timeout
-        if self.block is not None and not await self.block.ended(timeout):
-            log.error("the application has failed, and its block did not end in %s s; the stop goes on beside it", timeout)
+    def _listen(self, op: int, node: int) -> None:
+        if self.wiring.is_block(node):
+            # It begins when all is up.
+            self.complete(op, "done")
+        else:
+            super()._listen(op, node)
 
-    async def _stop_after_block(self) -> None:
-        await self._await_block()
-        if not self._is_broken_off:
-            self._is_held_up = False
-            self.wake()
+    def _drain(self, op: int, node: int, timeout: float | None) -> None:
+        if not self.wiring.is_block(node):
+            super()._drain(op, node, timeout)
+        elif self.block is not None and self.block.is_unwinding:
+            self._awaits_block = op
+            # With a clock of the test's, the run alone says how long.
+            self.block.when_ended(partial(self.complete, op, "done"), self.drain_timeout if self._clock is None else None)
+        else:
+            self.complete(op, "done")
+
+    def _cancel(self, op: int, reason: str) -> None:
+        if op == self._awaits_block and self.block is not None:
+            self._cancelled.discard(op)
+            self.block.give_up()
+        else:
+            super()._cancel(op, reason)
 
     # Scopes that are still open when values are taken back.
 
     def _happened(self, event: Event) -> None:
         if event[1] != "phase":
             return
-        if event[4] == "pre-stop" and not self._is_asked and self._fail_block():
-            self._hold_up(self._stop_after_block(), "await the block")
+        if event[4] == "pre-stop" and not self._is_asked:
+            self._fail_block()
+        if event[4] == "stopping":
+            self._stopping_since = event[0]
         if event[4] == "closing":
             self.is_closing = True
             if self.scopes:
-                self._hold_up(self._close_scopes(), "close scopes")
+                self._close_scopes(event[0] - self._stopping_since)
 
-    def _hold_up(self, call: Coroutine[Any, Any, Any], what: str) -> None:
-        """Has no command done before a coroutine says so."""
+    def _close_scopes(self, stopping_for: float) -> None:
+        """Closes what was made in scopes; no command is done before that."""
         self._is_held_up = True
-        self._context.copy().run(self.loop.create_task, call, name=f"hostloop {what}")
+        create = self._context.copy().run
+        tasks = [create(self.loop.create_task, scope.forsake(), name="hostloop close a scope") for scope in self.scopes]
+        step, whole = self.lifetimes.stop_step_timeout, self.lifetimes.stop_timeout
+        left = None if whole is None else max(whole - self.lifetimes.grace - stopping_for, 0)
+        limits = [limit for limit in (step, left) if limit is not None]
+        self._closing = Closing(tasks, min(limits, default=None), self._go_on)
 
-    async def _close_scopes(self) -> None:
-        """Closes what was made in scopes, before anything that it was made of."""
-        closing = [asyncio.ensure_future(scope.close()) for scope in self.scopes]
-        await asyncio.wait(closing, timeout=self.lifetimes.stop_step_timeout)
-        for close in closing:
-            if not close.done():
-                log.error("a scope did not close in %s s and was abandoned", self.lifetimes.stop_step_timeout)
-            elif not close.cancelled() and close.exception() is not None:
-                log.error("a scope that was still open did not close well", exc_info=close.exception())
-        self._is_held_up = False
-        self.wake()
+    def _go_on(self) -> None:
+        """Has commands done again."""
+        if not self._is_broken_off:
+            self._is_held_up = False
+            self.wake()
 
     # Reloads.
 

@@ -6,8 +6,10 @@ function alone is refused here, where it is written; what can be wrong with all 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any
 
 from ..errors import InvalidError
@@ -16,7 +18,7 @@ from .handles import Lifecycle, Stop, WorkerHandle
 from .keys import Key, read_key
 from .options import OnExhausted, Policy, Restart, seconds
 from .recipe import NOTHING, Recipe, Style, read_recipe
-from .source import called_at, label_of, quoted, show_type, show_value
+from .source import called_at, is_own, label_of, quoted, show_type, show_value
 
 __all__ = [
     "Declaration",
@@ -123,7 +125,8 @@ def supply(*values: Any, as_: Any = None, name: str | None = None) -> Declaratio
     A class itself is supplied as the type of classes: `supply(SmtpMailer, as_=type[Mailer])`.
 
     Raises `InvalidError` for text and numbers without a name: every parameter of the type would be given them; for None; and for a
-    value that is no instance of `as_`, as far as `isinstance` can tell.
+    value that is no instance of `as_`, as far as `isinstance` can tell. Mocks are of every type. What only serves as one is
+    provided by a function that says so: `def fake() -> Mailer`.
     """
     if not values:
         raise InvalidError("supply is given nothing; give it a value")
@@ -157,8 +160,8 @@ def provide(
 
     - `scope`: how long a value lives, and for whom it is made once: `"app"`, `"request"`, a scope of your own, or `"transient"`
       for one that is made anew for each who asks.
-    - `as_`: the type that it is provided as instead, or a tuple of them. What the factory says that it returns must not be another
-      class altogether.
+    - `as_`: the type that it is provided as instead, or a tuple of them. A class must be of it; what a function says that it
+      returns must not be what nothing of that type can be, as `str` is of `int`.
     - `name`: tells it from others of the type.
     - `timeout`, `stop_timeout`: seconds for making it and for taking it back, if that is asynchronous. The default is
       `Lifetimes.step_timeout` and `stop_step_timeout` in the application's scope, none in shorter ones.
@@ -364,29 +367,48 @@ def refuse_unmeant(value: Any, as_: Any, source: str) -> None:
     if isinstance(value, type):
         label = label_of(value)
         raise InvalidError(
-            f"supply ({source}) is given {show_value(value)} itself; write supply({label}()), or provide({label}) to have it "
-            f"made; the class is what supply({label}, as_=type[{label}]) gives"
+            f"supply ({source}) is given {show_value(value)} itself; {instead_of(value)}; the class is what "
+            f"supply({label}, as_=type[{label}]) gives"
         )
+
+
+def instead_of(cls: type) -> str:
+    """What is meant where a class is supplied."""
+    label = label_of(cls)
+    if issubclass(cls, Enum):
+        return "supply one of its members"
+    if inspect.isabstract(cls) or getattr(cls, "_is_protocol", False):
+        return "supply an instance of a class that extends it"
+    return f"write supply({label}(...)), or provide({label}) to have it made"
 
 
 def refuse_misfit(value: Any, as_: Any, source: str) -> None:
     """Refuses a value that is not of the types that it is supplied as."""
     for wanted in () if as_ is None else listed(as_):
         if is_no(value, wanted):
-            shown, own = show_type(wanted), label_of(value if isinstance(value, type) else type(value))
-            fix = f"supply({own}(), ...)" if isinstance(value, type) else f"let `{own}` extend `{shown}`, or mend as_"
+            shown, own = show_type(wanted), value if isinstance(value, type) else type(value)
+            instance = f"supply({label_of(own)}(...), ...)"
+            fix = instance if isinstance(value, type) and not issubclass(value, Enum) else how_to_fit(own, wanted)
             raise InvalidError(f"supply ({source}) is given {show_value(value)} as `{shown}`, which it is no instance of; {fix}")
 
 
 def refuse_other(recipe: Recipe, as_: Any) -> None:
     """Refuses a factory that makes something of another type than it provides."""
     for wanted in () if as_ is None or recipe.returns is NOTHING else listed(as_):
-        if makes_no(recipe.returns, wanted):
+        factory = recipe.function
+        if makes_no(recipe.returns, wanted, is_called=isinstance(factory, type)):
             made, shown = show_type(recipe.returns), show_type(wanted)
-            raise InvalidError(
-                f"provide: {recipe.name} makes `{made}`, which is no `{shown}`; let `{made}` extend `{shown}`, or mend as_ or the "
-                "return annotation"
-            )
+            fix = how_to_fit(factory, wanted) if isinstance(factory, type) else "mend as_ or the return annotation"
+            raise InvalidError(f"provide: {recipe.name} makes `{made}`, which is no `{shown}`; {fix}")
+
+
+def how_to_fit(cls: type, wanted: Any) -> str:
+    """What to do about a class that is none of what is asked for."""
+    shown = show_type(wanted)
+    extend = f"let `{label_of(cls)}` extend `{shown}`, " if is_own(cls) and isinstance(wanted, type) else ""
+    return (
+        f"{extend}mend as_, or, if it serves as one all the same, provide(f) with a function that is annotated to return `{shown}`"
+    )
 
 
 def provided_keys(recipe: Recipe, word: str, as_: Any, name: str | None) -> tuple[Key, ...]:

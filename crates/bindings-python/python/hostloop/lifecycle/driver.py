@@ -48,6 +48,7 @@ class Driver:
     ) -> None:
         self.wiring = wiring
         self.lifetimes = lifetimes
+        self.drain_timeout = drain_timeout
         self.loop = asyncio.get_running_loop()
         self.run = Run(wiring.plan, lifetimes, drain_timeout, clock)
         self.errors = Errors()

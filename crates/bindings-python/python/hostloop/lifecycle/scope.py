@@ -43,13 +43,15 @@ NOBODY: Any = object()
 class More:
     """What most scopes do not need."""
 
-    __slots__ = ("children", "given", "making")
+    __slots__ = ("children", "forsaken", "given", "making")
 
     def __init__(self, given: Mapping[Any, Any] | None = None) -> None:
         self.given = given
         self.children: set[Scope] = set()
         self.making: set[asyncio.Task[Any]] = set()
         """Tasks that make values in it."""
+        self.forsaken: ClosedError | None = None
+        """Why it was closed in the middle of its block."""
 
 
 class Scope:
@@ -148,6 +150,7 @@ class Scope:
                     await self._leave_rest(noted(raised, recipe), [raised], None)
             else:
                 await self.close(error)
+                self._refuse_forsaken(error)
         finally:
             if self._more is None:
                 self.table.scopes.discard(self)
@@ -186,6 +189,7 @@ class Scope:
                     self._leave_rest_at_once(noted(raised, recipe), [raised], None)
             else:
                 self._close_at_once(error)
+                self._refuse_forsaken(error)
         finally:
             if self._more is None:
                 self.table.scopes.discard(self)
@@ -220,7 +224,8 @@ class Scope:
         scope, declared = self.wiring.scopes[self.depth], self.wiring.nodes[self.wiring.find(wanted)]
         name = quoted(declared.label, declared.source)
         return InvalidError(
-            f'scope "{scope}" is given {show_value(value)} as {name}, which it is no instance of; give it a `{show_type(wanted)}`'
+            f'scope "{scope}" is given {show_value(value)} as {name}, which it is no instance of; give it a '
+            f"`{show_type(wanted)}`, or declare a Protocol: context(...)"
         )
 
     @property
@@ -239,10 +244,25 @@ class Scope:
         finally:
             self._forget()
 
+    async def forsake(self) -> None:
+        """Closes it in the middle of its block, by an error: what is under way there is not complete."""
+        await self.close(self._forsaken())
+
+    def _forsaken(self) -> ClosedError:
+        name = self.wiring.scopes[self.depth]
+        error = ClosedError(f'scope "{name}" was closed before its block had ended: what is around it has ended')
+        self.more.forsaken = error
+        return error
+
+    def _refuse_forsaken(self, error: BaseException | None) -> None:
+        """Has a block not end well whose values were taken back meanwhile."""
+        if error is None and self._more is not None and self._more.forsaken is not None:
+            raise self._more.forsaken
+
     async def _close_inner(self, more: More, failures: list[BaseException]) -> None:
         for child in list(more.children):
             try:
-                await child.close()
+                await child.forsake()
             except BaseException as raised:
                 failures.append(raised)
         give_up(self)
@@ -278,7 +298,7 @@ class Scope:
         if self._more is not None:
             for child in list(self._more.children):
                 try:
-                    child._close_at_once(None)
+                    child._close_at_once(child._forsaken())
                 except BaseException as raised:
                     failures.append(raised)
             give_up(self)

@@ -8,11 +8,12 @@ import linecache
 import os
 import re
 import sys
+import sysconfig
 import types
 import typing
 from typing import Any
 
-__all__ = ["called_at", "label_of", "quoted", "show_type", "show_value", "written_at"]
+__all__ = ["called_at", "is_own", "label_of", "quoted", "show_type", "show_value", "written_at"]
 
 CLASS = re.compile(r"[ \t]*class[ \t]+(\w+)")
 
@@ -93,6 +94,15 @@ def classes_in(file: str) -> dict[str, int]:
         if match := CLASS.match(line):
             found.setdefault(match[1], number)
     return found
+
+
+def is_own(cls: type) -> bool:
+    """Whether a class is of the program itself, so that its user can change it: neither Python's nor an installed package's."""
+    name = cls.__module__.partition(".")[0]
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    is_installed = file is not None and any(os.path.abspath(file).startswith(path + os.sep) for path in installed)
+    return name not in sys.stdlib_module_names and not is_installed
 
 
 def called_at(depth: int = 2) -> str:

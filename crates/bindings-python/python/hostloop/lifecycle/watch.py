@@ -1,7 +1,7 @@
 """Reloading when files change.
 
-Folders are watched natively; this decides what the changes mean. A file that is written in several steps, or a folder full of
-them, is one change: it counts when nothing has changed for a moment.
+Paths are watched natively; this decides when to follow. A file that is written in several steps, or a folder full of them, is one
+change: it counts when nothing has changed for a moment, or when changes go on for too long.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ Reloads = Mapping[Any, Sequence["str | os.PathLike[str]"]] | Sequence["str | os.
 
 QUIET = 0.1
 """Seconds without a change that end a series of them."""
+
+LONGEST_SERIES = 1.0
+"""Seconds after which a series of changes is followed that does not end."""
 
 
 @contextmanager
@@ -67,8 +70,8 @@ class Watch:
     def __init__(self, container: Container, nodes: dict[str, set[int]]) -> None:
         self._container = container
         self._nodes = nodes
-        self._seen = {path: signature(path) for path in nodes if not os.path.isdir(path)}
         self._due: set[int] = set()
+        self._latest = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._reload: asyncio.Task[None] | None = None
         loop = container.loop
@@ -80,9 +83,7 @@ class Watch:
 
         self._watcher = Watcher(changed)
         for path in nodes:
-            is_folder = os.path.isdir(path)
-            # A file is often replaced by another of its name: its folder tells of that.
-            self._watcher.watch(path if is_folder else os.path.dirname(path), is_folder)
+            self._watcher.watch(path)
 
     def close(self) -> None:
         """Ends the watching."""
@@ -90,21 +91,14 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _changed(self, changed: str) -> None:
-        for path, nodes in self._nodes.items():
-            if is_inside(changed, path) or self._is_new(path):
-                self._due |= nodes
-        if self._due:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._container.loop.call_later(QUIET, self._start)
-
-    def _is_new(self, path: str) -> bool:
-        """Whether a file is another than before, though what has changed is called otherwise: the target of a link."""
-        if path not in self._seen:
-            return False
-        before, self._seen[path] = self._seen[path], signature(path)
-        return self._seen[path] != before
+    def _changed(self, path: str) -> None:
+        now = self._container.loop.time()
+        if not self._due:
+            self._latest = now + LONGEST_SERIES
+        self._due |= self._nodes[path]
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._container.loop.call_at(min(now + QUIET, self._latest), self._start)
 
     def _start(self) -> None:
         nodes, self._due = self._due, set()
@@ -116,19 +110,5 @@ class Watch:
             await self._container.reload(nodes)
         except HostloopError as error:
             log.error("what the changed files belong to was not reloaded: %s", error)
-        except Exception:
-            log.exception("what the changed files belong to was not reloaded")
-
-
-def is_inside(path: str, outer: str) -> bool:
-    """Whether a path is another, or in it."""
-    return any(path == own or path.startswith(own + os.sep) for own in (outer, os.path.realpath(outer)))
-
-
-def signature(path: str) -> tuple[int, int, int] | None:
-    """What tells one state of a file from another, through symbolic links too."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+        except Exception as error:
+            log.error("what the changed files belong to was not reloaded", exc_info=error)

@@ -35,6 +35,11 @@ class Listener(Declaration):
     """What takes requests."""
 
 
+@dataclass(frozen=True, eq=False)
+class BlockNode(Declaration):
+    """The block that an application runs for: begun when all else is up, and the first to end."""
+
+
 @dataclass(slots=True)
 class Node:
     """One node of a plan."""
@@ -105,6 +110,10 @@ class Wiring:
         if key not in self.keys:
             raise self.probe(annotation)
         return self.behind(self.plan.find(self.keys[key]))
+
+    def is_block(self, node: int) -> bool:
+        """Whether a node is the block that the application runs for."""
+        return isinstance(self.nodes[node].declaration, BlockNode)
 
     def look_up(self, annotation: Any) -> int | tuple[int, ...]:
         """The node that an annotation stands for, or those of a `list[...]`. Each is read once. Raises `NotProvidedError`."""
@@ -318,6 +327,10 @@ class Writer:
     def _listener(self, _: Listener) -> tuple[str, dict[str, Any]]:
         return "listener", {"scope": APP}
 
+    def _block(self, _: BlockNode) -> tuple[str, dict[str, Any]]:
+        listeners = [number for declaration, number in self._numbers.items() if isinstance(declaration, Listener)]
+        return "listener", {"scope": APP, "after": listeners}
+
     def _handler(self, declaration: Handler) -> tuple[str, dict[str, Any]]:
         needs = self._needs(declaration.parameters)
         return "handler", {"scope": self._scopes[-1], "needs": needs, "sync_only": declaration.is_sync_only}
@@ -356,6 +369,7 @@ NODES: Mapping[type, Callable[[Writer, Any], tuple[str, dict[str, Any]]]] = {
     Hook: Writer._hook,
     Worker: Writer._worker,
     Listener: Writer._listener,
+    BlockNode: Writer._block,
     Handler: Writer._handler,
 }
 """How each kind of declaration is written."""
