@@ -5,13 +5,14 @@ import { Routed } from './app/routed'
 import { TestClient } from './app/testing'
 import { InvalidError, StoppedError } from './errors'
 import { type At, listenAll, resolve } from './http/addresses'
+import { checkExitAfter, EXIT_AFTER, exitAfter as endProcess } from './http/exit'
 import { type Limits, readLimits, readTimeouts, type Timeouts } from './http/options'
 import type { Server } from './http/server'
-import { checkWorkers, type Slot, Supervisor, workerSlot } from './http/workers'
+import { type Slot, Supervisor, takeSlot } from './http/workers'
 import type { Gate } from './lifecycle/activities'
 import type { AssemblyOptions, Outside } from './lifecycle/assembly'
 import type { Container } from './lifecycle/container'
-import { checkOptions, checkSeconds } from './lifecycle/options'
+import { checkFlag, checkObject, checkOptions } from './lifecycle/options'
 import type { Reloads } from './lifecycle/watch'
 
 /** The settings of an application. */
@@ -48,6 +49,7 @@ export interface RunOptions extends StartOptions {
   exitAfter?: number | null
 }
 
+const START_OPTIONS = ['port', 'host', 'path', 'reload']
 const OPTIONS = ['scopes', 'lifetimes', 'logger', 'limits', 'timeouts', 'accessLog', 'overrideGlobals']
 
 /**
@@ -77,9 +79,11 @@ export class App extends Routed {
   private gate: Gate = CLOSED
 
   constructor(options: AppOptions = {}) {
-    checkOptions('App', options, OPTIONS)
+    checkOptions('App', options, OPTIONS, 'logger')
     super(options)
     const { limits = {}, timeouts = {}, accessLog = false, logger, overrideGlobals = true } = options
+    checkFlag('accessLog', accessLog)
+    checkFlag('overrideGlobals', overrideGlobals)
     this.limits = readLimits(limits)
     this.timeouts = readTimeouts(timeouts)
     const { limits: readable, timeouts: waits } = this
@@ -109,8 +113,10 @@ export class App extends Routed {
    *
    * @throws WiringError for what does not fit together, and what has failed: all that was done is undone then.
    */
-  async start({ reload, ...at }: StartOptions = {}): Promise<this> {
-    checkOptions('start', at, ['port', 'host', 'path'])
+  async start(options: StartOptions = {}): Promise<this> {
+    checkObject('start', options, '{ port: 3000 }')
+    checkOptions('start', options, START_OPTIONS)
+    const { reload, ...at } = options
     const isServing = Object.values(at).some(value => value !== undefined)
     await this.live(isServing ? await this.listening(at) : CLOSED, { reload })
     return this
@@ -125,21 +131,26 @@ export class App extends Routed {
    *
    * @throws What has failed: one alone as it is, several as a `LifecycleError`.
    */
-  async run({ reload, exitAfter = 5, workers = 1, ...at }: RunOptions = {}): Promise<void> {
-    checkOptions('run', at, ['port', 'host', 'path'])
-    checkSeconds('exitAfter', exitAfter)
-    checkWorkers(workers)
-    const slot = workerSlot()
+  async run(options: RunOptions = {}): Promise<void> {
+    checkObject('run', options, '{ port: 3000 }')
+    checkOptions('run', options, [...START_OPTIONS, 'workers', 'exitAfter'])
+    const { reload, exitAfter = EXIT_AFTER, workers = 1, ...at } = options
+    checkExitAfter(exitAfter)
+    const slot = takeSlot(workers)
     if (workers > 1 && slot === undefined) return this.supervise(workers, at)
     const isServing = this.routes.length > 0 || Object.values(at).some(value => value !== undefined)
     const gate = slot !== undefined ? this.inherited(slot) : isServing ? await this.listening(at) : CLOSED
+    let isSignalled = false
+    const onSignal = () => void (isSignalled = true)
     try {
-      const container = await this.live(gate, { reload, signals: true, slot })
+      const container = await this.live(gate, { reload, onSignal, slot })
       await container.down()
-      this.exit(container.exitCode, container.signals > 0, exitAfter)
+      endWith(container.exitCode)
     } catch (error) {
       if (!(error instanceof StoppedError)) throw error
-      this.exit(error.exitCode, error.exitCode === 0, exitAfter)
+      endWith(error.exitCode)
+    } finally {
+      if (isSignalled) endProcess(exitAfter, this.logger)
     }
   }
 
@@ -147,7 +158,9 @@ export class App extends Routed {
    * Starts everything without listening, for requests through memory.
    *
    * ```js
-   * await using client = await app.test()
+   * const client = await app.test()
+   * assert.equal((await client.get('/')).status, 200)
+   * await client.close()
    * ```
    */
   async test(): Promise<TestClient> {
@@ -176,26 +189,28 @@ export class App extends Routed {
   }
 
   private async supervise(workers: number, at: At): Promise<void> {
+    checkProgram()
     this.check()
     const supervisor = new Supervisor(workers, await resolve(at), this.logger)
     if (!(await supervisor.run())) process.exitCode = 1
   }
 
   private live(gate: Gate, outside?: Outside): Promise<Container> {
-    this.refuseRunning('start')
+    this.refuseSecond()
     this.gate = gate
     return this.begin(gate, outside)
   }
+}
 
-  /** Sets the process's exit code. A process that was told to end ends, whatever was left behind. */
-  private exit(code: number, isSignalled: boolean, exitAfter: number | null): void {
-    if (code !== 0) process.exitCode = code
-    if (!isSignalled || exitAfter === null) return
-    const end = () => {
-      const active = [...new Set(process.getActiveResourcesInfo())].join(', ')
-      this.logger.warn(`hostloop: the application has stopped, and something keeps the process alive (${active}); it ends now`)
-      process.exit()
-    }
-    setTimeout(end, exitAfter * 1000).unref()
-  }
+/** Says what the process ends with, unless that is as it would be. */
+function endWith(code: number): void {
+  if (code !== 0) process.exitCode = code
+}
+
+/** Refuses a program that no other process could run. */
+function checkProgram(): void {
+  const [, program] = process.argv
+  const isText = process.execArgv.some(argument => /^(-e|-p|-pe|--eval|--print)(=|$)/.test(argument))
+  if (isText || program === undefined || program === '-')
+    throw new InvalidError('workers needs a program in a file, which is run again in each of them; this one was given as a text')
 }

@@ -176,7 +176,8 @@ export class HTTPError extends HostloopError {
   ) {
     super(detail ? `${status}: ${detail}` : String(status), 'cause' in more ? { cause: more.cause } : {})
     if (!Number.isInteger(status) || status < 400 || status > 599) {
-      throw new InvalidError(`HTTPError has the status ${status}; use 400 to 599`)
+      const shown = typeof status === 'string' ? JSON.stringify(status) : String(status)
+      throw new InvalidError(`HTTPError has the status ${shown}; use 400 to 599, as a number`)
     }
     this.status = status
     this.detail = detail

@@ -37,7 +37,8 @@ export { HostRequest, whenEnded } from './http/request'
 export { HostResponse } from './http/response'
 export { createServer, type ListenOptions, type NodeServer, type NodeServerOptions, type RequestListener } from './http/node'
 export { type ConnectionInfo, type FetchApplication, serve, type ServeOptions } from './http/serve'
-export { type Access, type Handler, type Logger, Server, type ServerOptions } from './http/server'
+export type { Access } from './http/access'
+export { type Handler, type Logger, Server, type ServerOptions } from './http/server'
 
 // Errors.
 export * from './errors'

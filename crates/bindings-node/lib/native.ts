@@ -13,6 +13,7 @@ export interface NativeHost {
   close(): void
   status(): [connections: number, requests: number]
   respondFunction(): Respond
+  flush(): void
   respondStreamed(low: number, high: number, status: number, media: number, headers: string | undefined): void
   write(low: number, high: number, piece: Piece, token: number): boolean
   finish(low: number, high: number, trailers?: string): void

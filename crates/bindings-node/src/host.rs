@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     engine: Engine,
     server: Handle,
     events: RefCell<Events>,
+    /// What turns have reported that were taken within a callback, and is still to be handed over.
+    later: RefCell<Vec<Event>>,
     batch: RefCell<Batch>,
     /// Bodies that came whole with their requests, by the request's place, until they are asked for or the request ends.
     bodies: RefCell<Vec<Bytes>>,
@@ -81,6 +83,7 @@ impl Host {
             engine,
             server,
             events: RefCell::default(),
+            later: RefCell::default(),
             batch: RefCell::default(),
             bodies: RefCell::default(),
             callback,
@@ -171,6 +174,12 @@ impl Host {
         let function = respond_function(env.raw(), &self.inner)?;
         // SAFETY: the value was made in this call.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), function) })
+    }
+
+    /// Sends what was answered at once, in the middle of a callback. What else happens is told after it.
+    #[napi]
+    pub fn flush(&self) {
+        self.inner.flush();
     }
 
     /// Starts a streamed response.
@@ -285,23 +294,39 @@ impl Inner {
     fn run(&self) {
         for _ in 0..ROUNDS {
             self.take_turn();
-            if !self.engine.needs_turn() {
+            if !self.has_work() {
                 return;
             }
         }
     }
 
-    fn take_turn(&self) {
-        let mut events = self.events.take();
-        if let Err(error) = self.engine.turn(&mut events)
+    fn has_work(&self) -> bool {
+        self.engine.needs_turn() || !self.later.borrow().is_empty()
+    }
+
+    fn flush(&self) {
+        let mut events = Events::new();
+        self.turn(&mut events);
+        self.later.borrow_mut().extend(events.drain());
+    }
+
+    fn turn(&self, events: &mut Events) {
+        if let Err(error) = self.engine.turn(events)
             && error.kind() == ErrorKind::Panic
         {
             eprintln!("hostloop: {error}");
         }
+    }
+
+    fn take_turn(&self) {
+        let mut events = self.events.take();
+        if self.engine.needs_turn() || self.later.borrow().is_empty() {
+            self.turn(&mut events);
+        }
         let mut batch = self.batch.take();
         batch.clear();
         let mut is_last = false;
-        for event in events.drain() {
+        for event in self.later.take().into_iter().chain(events.drain()) {
             is_last |= matches!(event, Event::Shutdown);
             self.push(&mut batch, event);
         }
@@ -353,11 +378,11 @@ impl Guest for Inner {
     }
 
     fn before_waiting(self: Rc<Self>) {
-        if !self.engine.needs_turn() {
+        if !self.has_work() {
             return;
         }
         guarded(|| self.run());
-        if self.engine.needs_turn() {
+        if self.has_work() {
             // The descriptor does not show what is left, so that the loop would wait.
             let _ = self.engine.remote().post(0);
         }

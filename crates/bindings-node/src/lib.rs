@@ -11,6 +11,16 @@ mod errors;
 mod host;
 mod lifecycle;
 mod options;
+mod resident;
 mod response;
 mod socket;
 mod uv;
+
+/// A turn allocates and frees many small things at once, one of each for every request. The system's allocator keeps few of a size at hand.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[napi_derive::module_init]
+fn init() {
+    resident::stay();
+}

@@ -3,6 +3,8 @@
 const { test, describe } = require('node:test')
 const assert = require('node:assert/strict')
 
+const { HTTPError } = require('../dist/errors')
+const { serve } = require('../dist/http/serve')
 const { Server } = require('../dist/http/server')
 
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} }
@@ -23,6 +25,12 @@ async function seen(read, { path = '/x', route = '/x', method = 'POST', ...init 
 }
 
 describe('the head', () => {
+  test('a Host that makes no URL is a 400 where the URL is needed', async () => {
+    const refused = await seen(r => r.real(), { headers: { host: 'x:99999' } })
+    assert.equal(refused.status, 400)
+    assert.match(refused.problem.detail, /URL "http:\/\/x:99999\/x" cannot be read/)
+  })
+
   test('method, url, path, query', async () => {
     const read = r => [r.method, r.url, r.path, r.query.getAll('a'), r.query.get('b')]
     const found = await seen(read, { path: '/x?a=1&a=2&b=%C3%A9' })
@@ -187,13 +195,77 @@ describe('routes', () => {
   })
 })
 
+describe('what is given to a server', () => {
+  const server = new Server({ logger: QUIET })
+  server.route('GET', '/there', () => 'x')
+  const invalid = message => ({ code: 'ERR_HOSTLOOP_INVALID', message })
+
+  for (const [name, call, error] of [
+    [
+      'a route twice',
+      () => server.route('GET', '/there', () => 'x'),
+      { code: 'ERR_HOSTLOOP_CONFLICT', message: /`GET \/there` is given twice/ },
+    ],
+    ['a path that does not begin with a slash', () => server.route('GET', 'a', () => 'x'), invalid(/`a` must start with `\/`/)],
+    ['a path that is no text', () => server.route('GET', 5, () => 'x'), invalid(/path is 5; give a text/)],
+    ['a parameter twice', () => server.route('GET', '/{a}/{a}', () => 'x'), invalid(/the parameter `a` twice; rename one/)],
+    ['a method that is no text', () => server.route(5, '/x', () => 'x'), invalid(/method is 5; give a text/)],
+    ['a handler that is no function', () => server.route('GET', '/x', 'x'), invalid(/route GET \/x is given "x"; give a function/)],
+    ['a fallback that is no function', () => server.fallback(5), invalid(/fallback is given 5; give a function/)],
+  ]) {
+    test(`${name} is refused`, () => assert.throws(call, error))
+  }
+
+  for (const time of ['x', -1, Number.NaN]) {
+    test(`a drain of ${JSON.stringify(time)} seconds is refused`, async () => {
+      await assert.rejects(server.drain(time), invalid(/^drain is given (?:"x"|-1|NaN); use seconds from 0 on, or null/))
+    })
+  }
+
+  test('the status of an HTTPError is a number', () => {
+    assert.throws(() => new HTTPError('404'), invalid(/status "404"; use 400 to 599, as a number/))
+  })
+
+  test('a port is a number', async () => {
+    await assert.rejects(
+      serve(() => new Response(), { port: '3000' }),
+      { message: 'port is "3000"; give a number from 0 to 65535, where 0 takes any free one' },
+    )
+    await assert.rejects(
+      serve(() => new Response(), { host: 5 }),
+      { message: /host is 5; give a text/ },
+    )
+  })
+
+  test('an option of serve that there is not is refused by its name', async () => {
+    await assert.rejects(
+      serve(() => new Response(), { prot: 1 }),
+      invalid(/serve has the option prot; there are .*port/),
+    )
+    await assert.rejects(
+      serve(() => new Response(), { reusePort: 1 }),
+      invalid(/reusePort is 1; use true or false/),
+    )
+    await assert.rejects(
+      serve(() => new Response(), null),
+      invalid(/serve is given null; give it an object of options, such as \{ port/),
+    )
+  })
+})
+
 describe('settings', () => {
   const refused = [
     [{ limits: { bodyBytes: -1 } }, /limits\.bodyBytes is -1; use a whole number from 1/],
     [{ limits: { headBytes: 2 ** 21 } }, /limits\.headBytes is 2097152; use a whole number from 1 to 1,048,576/],
-    [{ limits: { nonsense: 1 } }, /limits\.nonsense is no setting; there are headBytes/],
+    [{ limits: { nonsense: 1 } }, /limits has the option nonsense; there are headBytes/],
+    [{ limits: { bodyBytes: '1000' } }, /limits\.bodyBytes is "1000"; use a whole number/],
+    [{ limits: null }, /limits is given null; give it an object of options, such as \{ headBytes/],
+    [{ timeouts: null }, /timeouts is given null; give it an object of options/],
+    [{ accessLog: 'yes' }, /accessLog is "yes"; use true or false/],
+    [{ acessLog: true }, /Server has the option acessLog; there are limits, timeouts, accessLog, logger/],
+    [{ logger: {} }, /logger has no debug, info, warn, error/],
     [{ timeouts: { header: 0 } }, /timeouts\.header is 0; use seconds above 0, or null/],
-    [{ timeouts: { header: '5' } }, /timeouts\.header is 5/],
+    [{ timeouts: { header: '5' } }, /timeouts\.header is "5"; use seconds above 0/],
   ]
   for (const [options, message] of refused) {
     test(`${JSON.stringify(options)} is refused`, () => {

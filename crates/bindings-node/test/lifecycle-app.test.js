@@ -5,7 +5,7 @@ const { AsyncLocalStorage } = require('node:async_hooks')
 const http = require('node:http')
 const { test } = require('node:test')
 
-const { AddressError, all, ConflictError, HTTPError, InvalidError, lazy, Lifecycle, token } = require('hostloop')
+const { AddressError, all, App, ConflictError, HTTPError, InvalidError, lazy, Lifecycle, token } = require('hostloop')
 const { deferred, quietApp, settled } = require('./lifecycle/apps.js')
 
 const Links = token('links')
@@ -72,6 +72,35 @@ test('routes are checked where they are written', () => {
   assert.throws(() => app.get('/links/{code', () => 'y'), InvalidError)
   assert.throws(() => app.get('/x', 'text'), InvalidError)
   assert.throws(() => app.get('/x', [Lifecycle], () => 'y'), InvalidError)
+  const refused = {
+    'give it a list of what it asks for and one function': () =>
+      app.get(
+        '/x',
+        (request, response, next) => next(),
+        () => 'y',
+      ),
+    'whoever is built asks for Lifecycle itself': () => app.get('/x', [lazy(Lifecycle)], () => 'y'),
+    'two parameters of the name a; give each its own': () => app.get('/{a}/{a}', () => 'y'),
+    'give a text': () => app.get(['/x'], () => 'y'),
+    'it was declared at test/lifecycle-app.test.js:': () => app.get('/links/{code}', () => 'y'),
+  }
+  for (const [text, call] of Object.entries(refused)) {
+    assert.throws(
+      call,
+      error => error.message.includes(text) && /^route: `GET .*` \(test\/lifecycle-app\.test\.js:\d+\)/.test(error.message),
+      text,
+    )
+  }
+})
+
+test('a path as other frameworks write it is warned of', () => {
+  const { app, lines } = quietApp()
+  app.get('/links/:code', () => 'x')
+  app.get('/files/*', () => 'x')
+  app.get('/{at}/12:30', () => 'x')
+  assert.equal(lines.length, 2)
+  assert.match(lines[0], /^hostloop: route: `GET \/links\/:code` \(test.*:\d+\) has the segment ":code", .* is written \{code\}$/)
+  assert.match(lines[1], /has a "\*", .* is written \{rest:path\}$/)
 })
 
 test('a request’s transaction is committed before its response is sent', async () => {
@@ -181,6 +210,114 @@ test('a client that leaves a stream ends its scope by that', async () => {
   await app.stop()
 })
 
+test('what a handler has done for a request that has ended is rolled back', async () => {
+  const { app, log } = transactional()
+  app.timeouts.handler = 0.02
+  const gates = { '/slow': deferred(), '/left': deferred() }
+  const wait = async ({ path }) => {
+    log.push(`handler ${path}`)
+    await gates[path].promise
+    return 'done'
+  }
+  app.get('/slow', [Tx], wait)
+  app.get('/left', [Tx], wait)
+  await app.start({ port: 0 })
+  assert.equal((await fetch(`${app.url}/slow`)).status, 503)
+  gates['/slow'].resolve()
+  while (log.length < 3) await settled()
+  assert.deepEqual(log.splice(0), ['begin /slow', 'handler /slow', 'rollback: the request ended before its response was sent: timed out'])
+  await app.stop()
+})
+
+test('what a handler has done for a client that has left, or when a drain has given it up, is rolled back', async () => {
+  const { app, log } = transactional()
+  const gate = deferred()
+  const ended = deferred()
+  app.timeouts.drain = 0.02
+  app.get('/', [Tx], async ({ signal }) => {
+    signal.addEventListener('abort', ended.resolve)
+    log.push('handler')
+    await gate.promise
+    return 'done'
+  })
+  await app.start({ port: 0 })
+  const left = http.get(app.url).on('error', () => {})
+  while (log.length < 2) await settled()
+  left.destroy()
+  await ended.promise
+  gate.resolve()
+  while (log.length < 3) await settled()
+  assert.equal(log[2], 'rollback: the request ended before its response was sent: disconnected')
+  await app.stop()
+
+  const { app: drained, log: told } = transactional()
+  const late = deferred()
+  drained.timeouts.drain = 0.02
+  drained.get('/', [Tx], async () => {
+    told.push('handler')
+    await late.promise
+    return 'done'
+  })
+  await drained.start({ port: 0 })
+  const answer = fetch(drained.url)
+  while (told.length < 2) await settled()
+  await drained.stop()
+  assert.equal((await answer).status, 503)
+  assert.deepEqual(told, [
+    'begin /',
+    'handler',
+    'rollback: the scope "request" was closed before what runs in it had ended: the application stops',
+  ])
+  late.resolve()
+})
+
+test('a stream that nobody is left to take is cancelled, and rolled back', async () => {
+  const { app, log } = transactional()
+  const gate = deferred()
+  const ended = deferred()
+  const cancelled = deferred()
+  app.get('/', [Tx], async ({ signal }) => {
+    signal.addEventListener('abort', ended.resolve)
+    log.push('handler')
+    await gate.promise
+    return new Response(new ReadableStream({ cancel: () => cancelled.resolve('cancelled') }))
+  })
+  await app.start({ port: 0 })
+  const left = http.get(app.url).on('error', () => {})
+  while (log.length < 2) await settled()
+  left.destroy()
+  await ended.promise
+  gate.resolve()
+  assert.equal(await cancelled.promise, 'cancelled')
+  while (log.length < 3) await settled()
+  assert.equal(log[2], 'rollback: the request ended before its response was sent: disconnected')
+  await app.stop()
+})
+
+test('what cannot be sent is rolled back', async () => {
+  const { app, log, lines } = transactional()
+  const bad = {
+    '/json': () => ({ n: 10n }),
+    '/nothing': () => Symbol('nothing'),
+    '/header': () => new Response('x', { headers: [['x-a', 'caf\u{1f600}']] }),
+    '/error': () => Response.error(),
+  }
+  for (const [path, make] of Object.entries(bad)) app.get(path, [Tx], async () => make())
+  app.get('/good', [Tx], () => ({ n: 10 }))
+  const client = await app.test()
+  for (const path of Object.keys(bad)) {
+    assert.equal((await client.get(path)).status, 500, path)
+    assert.equal(log.length, 2, path)
+    assert.match(log.splice(0)[1], /^rollback: /, path)
+  }
+  const good = await client.get('/good')
+  assert.equal(good.headers.get('content-type'), 'application/json')
+  assert.deepEqual(await good.json(), { n: 10 })
+  assert.deepEqual(log, ['begin /good', 'commit'])
+  assert.equal(lines.length, 4)
+  await client.close()
+})
+
 test('concurrent requests have scopes of their own', async () => {
   const { app } = quietApp()
   let made = 0
@@ -288,8 +425,10 @@ test('an address that is taken undoes the start', async () => {
   other.get('/', () => 'x')
   await app.start({ port: 0 })
   const port = Number(app.url.split(':').at(-1))
-  await assert.rejects(other.start({ port }), error => error.cause instanceof AddressError && /listen/i.test(error.message))
-  assert.deepEqual(log, ['up', 'down'])
+  const isTaken = error => error instanceof AddressError && error.code === 'ERR_HOSTLOOP_ADDRESS' && /listen/i.test(error.message)
+  await assert.rejects(other.start({ port }), isTaken)
+  await assert.rejects(other.run({ port }), isTaken)
+  assert.deepEqual(log, ['up', 'down', 'up', 'down'])
   await app.stop()
 })
 
@@ -326,6 +465,68 @@ test('an override has the same routes', async () => {
   app.post('/mail', [Mailer], (request, mailer) => mailer)
   const client = await app.override(Mailer, 'kept').test()
   assert.equal(await (await client.post('/mail')).text(), 'kept')
+  await client.close()
+})
+
+test('what is added to an override is not the original’s', async () => {
+  class Shop extends App {
+    name = 'shop'
+  }
+  const app = new Shop({ logger: quietApp().app.logger })
+  const Mailer = token('mailer')
+  app.provide(Mailer, () => 'sent').get('/mail', [Mailer], (request, mailer) => mailer)
+  const other = app.override(Mailer, 'kept')
+  other.supply(Links, 'links').get('/extra', [Links], (request, links) => links)
+  assert.equal(other.name, 'shop')
+  assert.throws(() => other.get('/mail', () => 'twice'), ConflictError)
+  const [one, two] = [await app.test(), await other.test()]
+  assert.equal((await one.get('/extra')).status, 404)
+  assert.equal(await (await one.get('/mail')).text(), 'sent')
+  assert.equal(await (await two.get('/extra')).text(), 'links')
+  assert.equal(await (await two.get('/mail')).text(), 'kept')
+  app.stop()
+  await Promise.all([one.close(), two.close()])
+  app.get('/extra', () => 'its own')
+})
+
+test('a stream that fails ends its scope by its own error', async () => {
+  const { app, log } = transactional()
+  app.get('/', [Tx], () =>
+    (async function* () {
+      yield 'one'
+      throw new Error('the source broke')
+    })(),
+  )
+  const client = await app.test()
+  await assert.rejects(client.get('/').then(response => response.text()))
+  while (log.length < 2) await settled()
+  assert.deepEqual(log, ['begin /', 'rollback: the source broke'])
+  await client.close()
+})
+
+test('what a handler asks for by hand that lives as long as the request is to be named in its list', async () => {
+  const { app, lines } = transactional()
+  app.get('/', () => app.resolve(Tx))
+  const client = await app.test()
+  assert.equal((await client.get('/')).status, 500)
+  assert.ok(lines.some(line => /`tx` lives as long as the request; .* name it in the handler's list/.test(line)))
+  await client.close()
+})
+
+test('app.scope in a handler is a unit of work of its own', async () => {
+  const { app, log } = transactional()
+  app.get('/', [Tx], async () => {
+    await assert.rejects(app.scope('request', async scope => void (await scope.resolve(Tx))))
+    return 'done'
+  })
+  const Own = token('own')
+  let made = 0
+  app.provide(Own, () => ++made, { scope: 'request' })
+  app.get('/own', [Own], async (request, own) => [own, await app.scope('request', scope => scope.resolve(Own))])
+  const client = await app.test()
+  assert.deepEqual(await (await client.get('/own')).json(), [1, 2])
+  assert.equal(await (await client.get('/')).text(), 'done')
+  assert.deepEqual(log, ['begin /', 'commit'])
   await client.close()
 })
 

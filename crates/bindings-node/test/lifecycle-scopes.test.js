@@ -341,14 +341,120 @@ test('a scope that is still open when the application stops is closed before wha
     log.push('db')
   })
   const tx = async function* () {
-    yield 'tx'
-    log.push('tx')
+    try {
+      yield 'tx'
+    } finally {
+      await settled()
+      log.push('tx')
+    }
   }
   app.provide(Tx, [Db], tx, { scope: 'request' })
   await app.start()
   await app.scope('request').resolve(Tx)
   await app.stop()
   assert.deepEqual(log, ['tx', 'db'])
+})
+
+test('what is half done when the application stops is rolled back, and whoever does it is told', async () => {
+  const log = []
+  const { app, lines } = sessions(log)
+  const gate = deferred()
+  await app.start()
+  const open = app.scope('request')
+  await open.resolve(Session)
+  const transfer = app.scope('request', async scope => {
+    await scope.resolve(Session)
+    await gate.promise
+    return 'transferred'
+  })
+  await settled()
+  await app.stop()
+  const why = 'the scope "request" was closed before what runs in it had ended: the application stops'
+  assert.deepEqual(log, ['begin', 'begin', `rollback: ${why}`, `rollback: ${why}`])
+  gate.resolve()
+  await assert.rejects(transfer, error => error instanceof ClosedError && error.message === why)
+  assert.deepEqual(lines, [])
+})
+
+test('a commit that is under way when the application stops is waited for', async () => {
+  const { app, lines } = quietApp()
+  const log = []
+  const gate = deferred()
+  const [Db, Tx] = [token('db'), token('tx')]
+  app.provide(Db, function* () {
+    yield 'db'
+    log.push('db closed')
+  })
+  const tx = async function* () {
+    yield 'tx'
+    log.push('committing')
+    await gate.promise
+    log.push('committed')
+  }
+  app.provide(Tx, [Db], tx, { scope: 'request' })
+  await app.start()
+  const done = app.scope('request', scope => scope.resolve(Tx))
+  while (log.length === 0) await settled()
+  const stopping = app.stop()
+  for (let turn = 0; turn < 5; turn++) await settled()
+  gate.resolve()
+  await Promise.all([stopping, done])
+  assert.deepEqual(log, ['committing', 'committed', 'db closed'])
+  assert.deepEqual(lines, [])
+})
+
+test('a scope that is still open when the one around it ends is rolled back', async () => {
+  const { app } = quietApp({ scopes: ['app', 'session', 'request'] })
+  const log = []
+  const Tx = token('tx')
+  const tx = function* () {
+    try {
+      yield 'tx'
+      log.push('commit')
+    } catch (error) {
+      log.push(error.message)
+    }
+  }
+  app.provide(Tx, tx, { scope: 'request' })
+  await app.start()
+  await app.scope('session', async () => void (await app.scope('request').resolve(Tx)))
+  assert.deepEqual(log, ['the scope "request" was closed before what runs in it had ended: the one around it ends'])
+  await app.stop()
+})
+
+test('a scope may be closed by what runs in it', async () => {
+  const log = []
+  const { app } = sessions(log)
+  await app.start()
+  const result = await app.scope('request', async scope => {
+    await scope.resolve(Session)
+    await scope.close(new Error('not this time'))
+    return 'done'
+  })
+  assert.equal(result, 'done')
+  assert.deepEqual(log, ['begin', 'rollback: not this time'])
+  await app.stop()
+})
+
+test('what does not end in a scope at the stop is named', async () => {
+  const { app, lines } = quietApp({ lifetimes: { stopStepTimeout: 0.01 } })
+  const [Never, Stuck] = [token('never'), token('stuck')]
+  app.provide(Never, () => new Promise(() => {}), { scope: 'request' })
+  const stuck = async function* () {
+    try {
+      yield 1
+    } finally {
+      await new Promise(() => {})
+    }
+  }
+  app.provide(Stuck, stuck, { scope: 'request' })
+  await app.start()
+  app.scope('request').resolve(Never)
+  await app.scope('request').resolve(Stuck)
+  await app.stop()
+  const told = start => lines.find(line => line.startsWith(`hostloop: ${start}`)) ?? assert.fail(lines.join('\n'))
+  assert.match(told('the scope "request" ends without'), /`never` \(test.*:\d+\), which did not come into being in 0.01 s/)
+  assert.match(told('a scope did not close'), /the teardown of `stuck` \(test.*:\d+\) does not end/)
 })
 
 test('transient values are made for each who needs one, and taken back with them', async () => {

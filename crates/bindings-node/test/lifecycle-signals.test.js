@@ -158,3 +158,21 @@ test('what was left behind does not keep a process that was told to end', async 
   assert.deepEqual(await service.ended, [0, null])
   assert.match(service.errors, /something keeps the process alive \(.*Timeout.*\)/)
 })
+
+test('nor one whose stop has failed', async t => {
+  const service = new Service(t, 'stray fails')
+  await service.up()
+  service.kill('SIGTERM')
+  assert.deepEqual(await service.ended, [1, null])
+  assert.ok(service.lines.includes('the stop failed: no end'), service.lines.join(', '))
+  assert.match(service.errors, /something keeps the process alive/)
+})
+
+test('workers needs a program that can be run again', async () => {
+  const program = "new (require('hostloop').App)().run({ workers: 2, port: 0 }).catch(error => console.log(error.message))"
+  const child = spawn(process.execPath, ['-e', program], { cwd: __dirname, stdio: ['ignore', 'pipe', 'inherit'] })
+  let text = ''
+  child.stdout.on('data', data => (text += data))
+  await once(child, 'close')
+  assert.match(text, /^workers needs a program in a file/)
+})

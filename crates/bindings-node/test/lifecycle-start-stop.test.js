@@ -267,8 +267,11 @@ test('an application starts again after it has stopped, with new values', async 
   app.provide(Thing, () => ({}))
   await app.start()
   const first = await app.resolve(Thing)
-  await assert.rejects(app.start(), ConflictError)
+  await assert.rejects(app.start(), error => error instanceof ConflictError && /runs already; stop it first/.test(error.message))
   assert.throws(() => app.provide(token('late'), () => 1), ConflictError)
+  assert.throws(() => app.worker('late', async () => {}), /^ConflictError: worker `late`: the application runs/)
+  assert.throws(() => app.hook({ name: 'late', onStart() {} }), /^ConflictError: hook `late`: the application runs/)
+  assert.throws(() => app.get('/late', () => 1), /^ConflictError: route `GET \/late`: the application runs/)
   await app.stop()
   await assert.rejects(app.resolve(Thing), ConflictError)
   await app.start()
@@ -372,6 +375,49 @@ test('warnings and errors go to the standard error output by default', async t =
   await assert.rejects(app.start())
   assert.ok(failed.mock.calls.some(({ arguments: [line] }) => line.includes('hook failed')))
   assert.ok(warned.mock.calls.some(({ arguments: [line] }) => line.includes('rolling back')))
+})
+
+test('a logger that throws stops nothing', async t => {
+  const told = t.mock.method(console, 'error', () => {})
+  const fail = () => {
+    throw new Error('the disk is full')
+  }
+  const app = new App({ logger: { debug: fail, info: fail, warn: fail, error: fail } })
+  const log = []
+  app.hook({ onStart: () => log.push('up'), onStop: () => log.push('down') })
+  app.get('/', () => {
+    throw new Error('no')
+  })
+  const client = await app.test()
+  assert.equal((await client.get('/')).status, 500)
+  await client.close()
+  assert.deepEqual(log, ['up', 'down'])
+  assert.ok(told.mock.calls.some(({ arguments: [line] }) => /the logger threw.*the disk is full/.test(line)))
+})
+
+test('an error is in the text of the log with its stack, and given besides', async () => {
+  const seen = []
+  const app = new App({ logger: { debug() {}, info() {}, warn() {}, error: (...line) => void seen.push(line) } })
+  const broken = new Error('no power')
+  app.worker('broken', () => Promise.reject(broken), { onExhausted: 'degrade', restart: 'never' })
+  await app.start()
+  while (seen.length === 0) await settled()
+  await app.stop()
+  const [text, error] = seen[0]
+  assert.match(text, /^hostloop: worker `broken` \(test.*:\d+\) failed: Error: no power\n {4}at .*lifecycle-start-stop/)
+  assert.equal(error, broken)
+})
+
+test('what is no object of options is refused, with what to give', async () => {
+  const { app } = quietApp()
+  const fix = error => error.code === 'ERR_HOSTLOOP_INVALID' && /is given 3000; give .* such as \{ port: 3000 \}/.test(error.message)
+  await assert.rejects(app.start(3000), fix)
+  await assert.rejects(app.run(3000), fix)
+  await assert.rejects(app.start({ prot: 1 }), /start has the option prot; there are port, host, path, reload/)
+  await assert.rejects(app.run({ prot: 1 }), /there are port, host, path, reload, workers, exitAfter/)
+  await app.start()
+  await assert.rejects(app.resolve(App, { sgnal: 1 }), /resolve has the option sgnal; there are signal/)
+  await app.stop()
 })
 
 test('await using stops it', async () => {

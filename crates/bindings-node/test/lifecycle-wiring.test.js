@@ -186,7 +186,10 @@ test('an override takes the place of what is provided, and the application stays
 
 test('an override of nothing is a mistake, and one that provides nothing is refused', () => {
   const { app } = quietApp()
-  assert.throws(() => app.override(token('x'), 1), WiringError)
+  assert.throws(
+    () => app.override(token('x'), 1),
+    error => error instanceof WiringError && /path: x \(test\/lifecycle-wiring\.test\.js:\d+\)/.test(error.message),
+  )
   assert.throws(() => app.override(module => module.hook({ onStart() {} })), InvalidError)
 })
 
@@ -206,6 +209,21 @@ test('what cannot be is refused where it is written', () => {
     'declare without waiting': () => app.module('m', async () => {}),
     'use supply': () => app.context(Thing, { scope: 'app' }),
     'there are scopes': () => new App({ scope: [] }),
+    'App is given null': () => new App(null),
+    'scopes is null': () => new App({ scopes: null }),
+    'lifetimes is given null': () => new App({ lifetimes: null }),
+    'limits is given null': () => new App({ limits: null }),
+    'timeouts is given null': () => new App({ timeouts: null }),
+    'logger has no debug, info, warn, error': () => new App({ logger: {} }),
+    'logger has no debug, info; give an object with': () => new App({ logger: { warn() {}, error() {} } }),
+    'accessLog is "yes"; use true or false': () => new App({ accessLog: 'yes' }),
+    'overrideGlobals is 1': () => new App({ overrideGlobals: 1 }),
+    'a token cannot be constructed; give it a function': () => app.provide(Thing),
+    'which takes 1, with 0; list a key for each parameter': () => app.provide(Db),
+    'which takes 1, with 0;': () => app.provide(Store, DiskStore),
+    'private is "yes"': () => app.provide(Thing, () => 1, { private: 'yes' }),
+    'context has the option scopes': () => app.context(Thing, { scopes: 'request' }),
+    'timeout is "5"': () => app.hook({ name: 'slow', onStart() {}, timeout: '5' }),
     'from the longest to the shortest': () => new App({ scopes: ['request'] }),
     'lifetimes.stopTimeout is 0': () => new App({ lifetimes: { stopTimeout: 0 } }),
     'timeouts.drain is': () => new App({ timeouts: { drain: -1 } }),
@@ -217,6 +235,49 @@ test('what cannot be is refused where it is written', () => {
       text,
     )
   }
+})
+
+test('errors of options name the declaration and its place', () => {
+  const { app } = quietApp()
+  const named = /^(provide|supply|hook|invoke)(: `\w+`)? \(test\/lifecycle-wiring\.test\.js:\d+\)/
+  const slow = () => 1
+  const places = [
+    () => app.provide(token('slow'), slow, { timeout: -1 }),
+    () => app.supply(token('slow'), 1, { timeout: 1 }),
+    () => app.hook({ onStart: slow, stopTimeout: 0 }),
+    () => app.hook({}),
+    () => app.hook({ onStarted: slow }),
+    () => app.invoke(slow, { timeout: 'x' }),
+  ]
+  for (const place of places)
+    assert.throws(place, error => error instanceof InvalidError && (named.test(error.message) || assert.fail(error.message)))
+})
+
+test('what lives as long as the application and can have no scope is told to enter one', () => {
+  const { app } = quietApp()
+  const Session = token('Session')
+  app.provide(Session, () => 1, { scope: 'request' })
+  app.worker('main', [Session], async () => {})
+  app.provide(Store, [Session], () => new Store()).invoke([Store], () => {})
+  assert.throws(
+    () => app.check(),
+    ({ mistakes, message }) => {
+      const [worker, store] = ['main', 'Store'].map(label => mistakes.find(({ path }) => path[0].label === label))
+      assert.equal(worker.fix, "a worker has no scope of its own; use app.scope('request', ...) in it, and ask for `Session` there")
+      assert.match(store.fix, /^give `Store` the scope "request"/)
+      for (const { text } of mistakes) assert.ok(message.includes(text))
+      return true
+    },
+  )
+})
+
+test('places are right at the top level of a module, in classes and in callbacks', async () => {
+  const { words } = await import('./lifecycle/programs/places.mjs')
+  assert.deepEqual(
+    words.map(([line, place]) => [`test/lifecycle/programs/places.mjs:${line}`, place]).filter(([wanted, place]) => wanted !== place),
+    [],
+  )
+  assert.equal(words.length, 5)
 })
 
 test('the picture has nodes with their states, and is written in four ways', async () => {

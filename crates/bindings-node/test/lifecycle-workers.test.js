@@ -50,6 +50,32 @@ test('sleep ends early at the stop, and says whether it may go on', async () => 
   assert.deepEqual(turns, [true, false, false])
 })
 
+test('sleep takes any number of seconds from 0 on, and nothing else', async t => {
+  const { app } = quietApp()
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const woken = []
+  const refused = []
+  app.worker('sleeper', async ({ sleep }) => {
+    for (const seconds of [Number.NaN, -1, '1', undefined]) await sleep(seconds).catch(error => refused.push(error.message))
+    woken.push(await sleep(30 * 24 * 3600))
+    woken.push(await sleep(Infinity))
+  })
+  await app.start()
+  await settled()
+  t.mock.timers.tick(2 ** 31 - 1)
+  await settled()
+  assert.deepEqual(woken, [])
+  t.mock.timers.tick(30 * 24 * 3600 * 1000 - (2 ** 31 - 1))
+  await settled()
+  assert.deepEqual(woken, [true])
+  await app.stop()
+  assert.deepEqual(woken, [true, false])
+  assert.deepEqual(
+    refused,
+    ['NaN', '-1', '"1"', 'undefined'].map(shown => `sleep is given ${shown}; give it seconds from 0 on`),
+  )
+})
+
 test('a worker that fails is run again after waits that grow', async () => {
   const { app, lines } = quietApp()
   const advance = withClock(app)
@@ -73,7 +99,7 @@ test('a worker that fails is run again after waits that grow', async () => {
   assert.deepEqual(attempts, [1, 2])
   await advance(0.1)
   assert.deepEqual(attempts, [1, 2, 3])
-  assert.ok(lines.some(line => /worker `flaky` \(test.*:\d+\) failed again/.test(line)))
+  assert.ok(lines.some(line => /worker `flaky` \(test.*:\d+\) failed: Error: again\n {4}at /.test(line)))
   await app.stop()
 })
 
@@ -111,7 +137,7 @@ test('a thrown string is its failure too', async () => {
   )
   await app.start()
   await assert.rejects(app.wait(), error => error.cause === 'enough' && /: enough$/.test(error.message))
-  assert.ok(lines.some(line => line.endsWith('failed enough')))
+  assert.ok(lines.some(line => line.endsWith('failed: enough')))
 })
 
 test('a FatalError is not tried again', async () => {
@@ -271,6 +297,11 @@ test('options that cannot be kept are refused where they are written', () => {
   assert.throws(() => app.worker('w', work, { timeout: 2 }), /add ready: true/)
   assert.throws(() => app.worker('w', async function* () {}), /is a generator/)
   assert.throws(() => app.worker(work), InvalidError)
+  const named = /^InvalidError: worker: `w` \(test\/lifecycle-workers\.test\.js:\d+\): /
+  assert.throws(() => app.worker('w', work, { restart: 'sometimes' }), named)
+  assert.throws(() => app.worker('w', work, { stopTimeout: -1 }), named)
+  assert.throws(() => app.worker('w', work, { ready: 'yes' }), named)
+  assert.throws(() => app.worker('w', work, { retries: 2 }), /there are after, timeout, stopTimeout, restart, .*, watchdog$/)
   app.worker('w', work, { after: 'nobody' })
   assert.throws(() => app.check(), /is after `nobody`/)
   const { app: twice } = quietApp()

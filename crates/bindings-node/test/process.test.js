@@ -47,6 +47,21 @@ describe('the process', () => {
     assert.equal(ended.code, 0)
   })
 
+  test('lives as long as a request through memory is under way, also when its head has come', async () => {
+    const ended = await run(`
+      const server = new Server()
+      server.route("GET", "/", () => new Response(new ReadableStream({
+        async pull(controller) {
+          await new Promise(resolve => setTimeout(resolve, 50).unref())
+          controller.enqueue(Buffer.from("late"))
+          controller.close()
+        },
+      })))
+      server.fetch("/").then(response => response.text()).then(console.log)
+    `)
+    assert.deepEqual(ended, { code: 0, signal: null, stdout: 'late\n', stderr: '' })
+  })
+
   test('process.exit in a handler ends it', async () => {
     const ended = await run('const server = new Server(); server.route("GET", "/", () => process.exit(3)); server.fetch("/")')
     assert.equal(ended.code, 3)

@@ -5,9 +5,14 @@ const { spawnSync } = require('node:child_process')
 const { join } = require('node:path')
 const { test } = require('node:test')
 
-test('types are inferred, and misuse is refused', () => {
+/** Checks `test/types`. */
+function check(...options) {
   const tsc = join(__dirname, '../node_modules/.bin/tsc')
-  const { stdout, status } = spawnSync(tsc, ['-p', join(__dirname, 'types')], { encoding: 'utf8' })
+  const { stdout, status } = spawnSync(tsc, ['-p', join(__dirname, 'types'), ...options], { encoding: 'utf8' })
   assert.equal(stdout, '')
   assert.equal(status, 0)
-})
+}
+
+test('types are inferred, and misuse is refused', () => check())
+
+test("so they are beside the browser's types", () => check('--lib', 'es2023,esnext.disposable,dom,dom.iterable', '--skipLibCheck', 'false'))

@@ -13,6 +13,7 @@ const RESTARTS = Number(process.env.HOSTLOOP_RESTARTS ?? 3)
 
 const SERVE = join(__dirname, 'programs/workers.js')
 const RUN = join(__dirname, 'programs/app-workers.mjs')
+const PLACES = join(__dirname, 'programs/workers-places.js')
 
 async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1')
@@ -133,10 +134,59 @@ test('a port that is taken is told before a worker is started', { timeout: 60_00
   assert.match(told, /AddressError.*another socket listens/s)
 })
 
+test('a place is served by what asked for workers alone, and once', { timeout: 60_000 }, async () => {
+  const { port, child, ended } = await start(PLACES)
+  for (let count = 0; count < 8; count++) assert.match(await get(port), /^\d+$/)
+  assert.equal(await get(port, '/inherited'), 'undefined')
+  assert.match(await get(port, '/again'), /^ERR_HOSTLOOP_CONFLICT a program has workers twice; give workers to one/)
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
+})
+
+test('a worker that something keeps alive ends after the drain, and says what it was', { timeout: 60_000 }, async () => {
+  const { child, ended } = await start(PLACES)
+  let told = ''
+  child.stderr.setEncoding('utf8').on('data', text => (told += text))
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
+  assert.match(told, /something keeps the process alive \(.*Timeout.*\); it ends now/)
+})
+
+test('so does a worker whose supervisor has died', { timeout: 60_000 }, async () => {
+  const { port, child } = await start(PLACES)
+  const orphans = await pids(port, 2)
+  child.kill('SIGKILL')
+  const isAlive = pid => {
+    try {
+      return process.kill(Number(pid), 0)
+    } catch {
+      return false
+    }
+  }
+  while ([...orphans].some(isAlive)) await new Promise(resolve => setTimeout(resolve, 50))
+})
+
 test('a number of workers that is none is refused', async () => {
   const { serve } = require('../dist/http/serve')
   await assert.rejects(
     serve(() => new Response(), { workers: 0 }),
     { code: 'ERR_HOSTLOOP_INVALID', message: /workers is 0/ },
   )
+})
+
+test('options that cannot be kept are refused before a worker is started', async () => {
+  const { serve } = require('../dist/http/serve')
+  for (const wrong of [
+    { limits: null },
+    { timeouts: { header: 0 } },
+    { accessLog: 1 },
+    { exitAfter: -1 },
+    { logger: {} },
+    { workers: '2' },
+  ]) {
+    await assert.rejects(
+      serve(() => new Response(), { port: 0, workers: 2, ...wrong }),
+      { code: 'ERR_HOSTLOOP_INVALID' },
+    )
+  }
 })

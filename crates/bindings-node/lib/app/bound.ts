@@ -3,22 +3,27 @@
  *
  * Values of the application's scope are bound, once for each generation. What lives shorter is made in a scope of the request's, right before
  * the handler is called, and taken back when its response is known: a whole response is sent after that, so that a commit that fails is a
- * 500; a stream is sent before it.
+ * 500; a stream is sent before it. What the client does not get is taken back by an error: of a request that has ended meanwhile, and what
+ * cannot be sent.
  */
 
-import { InvalidError } from '../errors'
-import { ended } from '../http/exchange'
+import { ClientDisconnected, InvalidError } from '../errors'
+import { discardAnswer, toJson } from '../http/answer'
+import { isBytes } from '../http/bytes'
+import type { Cause } from '../http/exchange'
+import { headerLines, unframed } from '../http/headers'
 import { HostRequest, whenEnded } from '../http/request'
-import { partsOf } from '../http/response'
+import { HostResponse, partsOf } from '../http/response'
 import type { Container } from '../lifecycle/container'
 import type { Context } from '../lifecycle/declared'
 import type { Generation } from '../lifecycle/generation'
-import { isPromise, NO_ERROR } from '../lifecycle/held'
+import { isPromise } from '../lifecycle/held'
 import { type Get, together } from '../lifecycle/make'
 import { Scope } from '../lifecycle/scope'
 import { isReloadable, livesWithApp, type Wiring } from '../lifecycle/wiring'
 
 const GlobalResponse = globalThis.Response
+const JSON_INIT: ResponseInit = { headers: [['content-type', 'application/json']] }
 
 /** What answers a request, and is given more. */
 export type Answer = (request: HostRequest, ...args: never[]) => unknown
@@ -141,23 +146,74 @@ function failed(scope: Scope, error: unknown): Promise<never> {
 
 /** Takes back what was made, and gives the response: that of a stream first. */
 function finished(request: HostRequest, scope: Scope, result: unknown): unknown {
-  if (isStream(result)) {
-    whenEnded(request, cause => void scope.close(...(cause === 'done' ? [] : [ended(cause)])).catch(error => failedLate(scope, error)))
-    return result
+  let response: unknown
+  let isStreamed: boolean
+  try {
+    const { cause } = request.exchange
+    if (cause !== undefined) throw unheard(cause)
+    scope.refuseCutOff()
+    isStreamed = isStream(result)
+    response = isStreamed ? result : encoded(result)
+  } catch (error) {
+    discarded(result)
+    return failed(scope, error)
   }
-  const ending = scope.end(NO_ERROR)
-  return isPromise(ending) ? ending.then(() => result) : result
+  if (isStreamed) {
+    whenEnded(request, (cause, failure) => void scope.close(...failureOf(cause, failure)).catch(error => failedLate(scope, error)))
+    return response
+  }
+  const ending = scope.finish()
+  return isPromise(ending) ? ending.then(() => response) : response
+}
+
+/** Ends the source of a response that will not be sent. */
+function discarded(result: unknown): void {
+  try {
+    discardAnswer(result)
+  } catch {
+    // What has no head that could be sent has no source either.
+  }
+}
+
+/** What a stream has ended by, unless that is well: its source has failed, or its client did not take it. */
+function failureOf(cause: Cause, failure: unknown): [error?: unknown] {
+  if (failure !== undefined) return [failure]
+  return cause === 'done' ? [] : [unheard(cause)]
+}
+
+/** The error of what nobody is left to hear of. */
+function unheard(cause: Cause): ClientDisconnected {
+  return new ClientDisconnected(`the request ended before its response was sent: ${cause}`)
+}
+
+/** Makes a response of what is sent as JSON, so that what cannot be is known before anything is kept. It is no stream. */
+function encoded(result: unknown): unknown {
+  if (typeof result === 'string' || result === undefined) return result
+  if (typeof result === 'object' && result !== null) {
+    if (result instanceof GlobalResponse || isBytes(result) || result instanceof Blob) return result
+  }
+  return new HostResponse(toJson(result), JSON_INIT)
 }
 
 function failedLate(scope: Scope, error: unknown): void {
   scope.container.logger.error('hostloop: what was made for a request was not taken back well after its response', error)
 }
 
-/** Whether a response is sent while its source goes on. */
+/**
+ * Whether a response is sent while its source goes on.
+ *
+ * @throws InvalidError if it cannot be sent.
+ */
 function isStream(result: unknown): boolean {
   if (typeof result !== 'object' || result === null) return false
-  if (result instanceof GlobalResponse) return partsOf(result as Response) === undefined && (result as Response).body !== null
-  return Symbol.asyncIterator in result
+  if (!(result instanceof GlobalResponse)) return Symbol.asyncIterator in result
+  const response = result as Response
+  if (partsOf(response) !== undefined) return false
+  const { status, headers, body, bodyUsed } = response
+  if (status < 200) throw new InvalidError(`a handler returned a response of status ${status}; use 200 to 599`)
+  if (bodyUsed || body?.locked) throw new InvalidError('a handler returned a response whose body was read already')
+  headerLines(unframed(headers))
+  return body !== null
 }
 
 /** Everything that a node needs, at once or later, directly or not. */

@@ -1,6 +1,6 @@
 /** The routes of an application, and their handlers as nodes of its graph. */
 
-import { InvalidError, typed } from '../errors'
+import { ConflictError, InvalidError, typed } from '../errors'
 import { HostRequest } from '../http/request'
 import { takeDeps } from '../lifecycle/declare'
 import type { Declared, Handler, Listener } from '../lifecycle/declared'
@@ -22,14 +22,14 @@ const GlobalRequest = globalThis.Request
 
 /** An application with routes. */
 export abstract class Routed extends Resolving {
-  protected readonly routes: Route[] = []
-  private readonly table = new Routes()
+  protected routes: Route[] = []
+  private table = new Routes()
 
   /**
    * Adds a handler for a method and a path: `/links/{code}` matches one segment, `/files/{rest:path}` takes the remainder.
    *
    * It is given the request, and what `deps` ask for, which may be left out if that is nothing. What it returns, or its promise gives, is the
-   * response.
+   * response. What is to be done before several handlers is a provider that they ask for: there is one handler for a route.
    *
    * @throws ConflictError if the route exists, InvalidError if the path cannot be read, or told from another.
    */
@@ -89,19 +89,48 @@ export abstract class Routed extends Resolving {
   }
 
   private addRoute(name: string, path: string, rest: unknown[], source: string): this {
-    this.refuseRunning('route')
     const method = String(name).toUpperCase()
     const label = `${method} ${path}`
-    const deps = takeDeps(rest)
+    this.refuseRunning(`route \`${label}\``)
     const where = `route: ${quoted(label, source)}`
-    if (typeof rest[0] !== 'function')
-      throw new InvalidError(`${where} is given ${describe(rest[0])}, which cannot be called; give a function`)
+    const deps = takeDeps(rest)
+    const [handler, ...more] = rest
+    if (typeof handler !== 'function')
+      throw new InvalidError(`${where} is given ${describe(handler)}, which cannot be called; give a function`)
+    if (more.length > 0)
+      throw new InvalidError(
+        `${where} is given ${describe(more[0])} behind its handler; give it a list of what it asks for and one function`,
+      )
     const parameters = readParameters(deps, where)
     if (parameters.includes(Lifecycle))
       throw new InvalidError(`${where} asks for Lifecycle, which is for what is built before requests are taken`)
-    typed(() => this.table.insert(method, String(path)))
-    this.routes.push({ method, path, answer: rest[0] as Answer, declared: { kind: 'handler', label, source, parameters } })
+    this.insert(method, path, where)
+    this.routes.push({ method, path, answer: handler as Answer, declared: { kind: 'handler', label, source, parameters } })
+    const hint = hintOf(path)
+    if (hint !== undefined) this.logger.warn(`hostloop: ${where} has ${hint}`)
     return this
+  }
+
+  private insert(method: string, path: string, where: string): void {
+    if (typeof path !== 'string') throw new InvalidError(`${where} has the path ${describe(path)}; give a text`)
+    const names = parameterNames(path)
+    const twice = names.find((name, at) => names.indexOf(name) < at)
+    if (twice !== undefined) throw new InvalidError(`${where} has two parameters of the name ${twice}; give each its own`)
+    try {
+      typed(() => this.table.insert(method, path))
+    } catch (error) {
+      if (!(error instanceof ConflictError || error instanceof InvalidError)) throw error
+      const first = this.routes.find(route => route.method === method && route.path === path)?.declared.source
+      throw new (error.constructor as typeof ConflictError)(`${where}: ${error.message}${first ? `; it was declared at ${first}` : ''}`)
+    }
+  }
+
+  protected override copied(): this {
+    const other = super.copied()
+    other.routes = [...this.routes]
+    other.table = new Routes()
+    for (const { method, path } of this.routes) other.table.insert(method, path)
+    return other
   }
 
   // The graph.
@@ -118,4 +147,17 @@ export abstract class Routed extends Resolving {
     for (const { declared } of this.routes) checkHandler(wiring, wiring.numbers.get(declared)!)
     return wiring
   }
+}
+
+/** The names of a path's parameters, in order. */
+function parameterNames(path: string): string[] {
+  return [...path.matchAll(/\{([^}:]*)(?::path)?\}/g)].map(match => match[1]!)
+}
+
+/** What a path has that means something elsewhere, and nothing here. */
+function hintOf(path: string): string | undefined {
+  const plain = path.replaceAll(/\{[^}]*\}/g, '')
+  const [, named] = /\/:([A-Za-z_]\w*)/.exec(plain) ?? []
+  if (named !== undefined) return `the segment ":${named}", which is taken as it stands; a parameter is written {${named}}`
+  return plain.includes('*') ? 'a "*", which is taken as it stands; the remainder of a path is written {rest:path}' : undefined
 }

@@ -11,8 +11,9 @@ export interface TestInit extends RequestInit {
  * Makes requests of an application, through the whole server, without a socket. `app.test()` makes one.
  *
  * ```js
- * await using client = await app.test()
+ * const client = await app.test()
  * assert.equal((await client.get('/')).status, 200)
+ * await client.close()
  * ```
  */
 export class TestClient {

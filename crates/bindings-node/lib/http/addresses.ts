@@ -4,6 +4,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 
 import { AddressError } from '../errors'
+import { describe } from '../lifecycle/keys'
 
 /** Where to listen. */
 export interface At {
@@ -17,12 +18,17 @@ export interface At {
 
 /** Resolves a place to listen at. Several, as for `localhost`, all listen on the same port. */
 export async function resolve({ port = 8000, host = '127.0.0.1', path }: At): Promise<string[]> {
-  if (path !== undefined) return [`unix:${path}`]
+  if (path !== undefined) return [`unix:${checkText('path', path)}`]
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new AddressError(`port ${String(port)} is not a port; use 0 to 65535, where 0 takes any free one`)
+    throw new AddressError(`port is ${describe(port)}; give a number from 0 to 65535, where 0 takes any free one`)
   }
-  const hosts = isIP(host) ? [host] : await named(host)
+  const hosts = isIP(checkText('host', host)) ? [host] : await named(host)
   return [...new Set(hosts)].map(address => (isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`))
+}
+
+function checkText(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value
+  throw new AddressError(`${name} is ${describe(value)}; give a text that is not empty`)
 }
 
 async function named(host: string): Promise<string[]> {

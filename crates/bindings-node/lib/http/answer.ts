@@ -1,10 +1,14 @@
 /** From what a handler returned, or threw, to the response. */
 
+import { isNativeError } from 'node:util/types'
+
 import { ClientDisconnected, ClosedError, HTTPError, InvalidError, StaleError } from '../errors'
+import { describe } from '../lifecycle/keys'
 import { isBytes, toBytes } from './bytes'
 import type { Exchange } from './exchange'
 import { headerLines, unframed } from './headers'
-import { MEDIA, partsOf } from './response'
+import { isLight, MEDIA, partsOf } from './response'
+import { discard, IterableSource, type Source, StreamSource } from './source'
 import type { Piece } from '../native'
 
 const GlobalResponse = globalThis.Response
@@ -16,15 +20,20 @@ export function answer(exchange: Exchange, value: unknown): void | Promise<void>
   if (typeof value === 'object' && value !== null) {
     if (value instanceof GlobalResponse) return answerResponse(exchange, value as Response)
     if (isBytes(value)) return exchange.respond(200, MEDIA.bytes, undefined, toBytes(value))
-    if (value instanceof ReadableStream) return stream(exchange, undefined, fromReader(value.getReader()))
-    if (Symbol.asyncIterator in value) return stream(exchange, undefined, value as AsyncIterable<unknown>)
+    if (value instanceof ReadableStream) return stream(exchange, undefined, new StreamSource(value))
+    if (Symbol.asyncIterator in value) return stream(exchange, undefined, new IterableSource(value as AsyncIterable<unknown>))
     if (value instanceof Blob) return answerResponse(exchange, new GlobalResponse(value))
   }
+  exchange.respond(200, MEDIA.json, undefined, toJson(value))
+}
+
+/** Writes what a handler returned as JSON. Throws what is an error, and refuses what JSON would have nothing of. */
+export function toJson(value: unknown): string {
+  if (value instanceof Error || isNativeError(value)) throw value
+  if (isIterator(value)) throw new InvalidError('a handler returned a generator that is not async; make it async, as in async function*')
   const text = JSON.stringify(value)
-  if (text === undefined) {
-    throw new InvalidError(`a handler returned ${describe(value)}; return a Response, text, bytes, a stream or what JSON can hold`)
-  }
-  exchange.respond(200, MEDIA.json, undefined, text)
+  if (text !== undefined) return text
+  throw new InvalidError(`a handler returned ${describe(value)}; return a Response, text, bytes, a stream or what JSON can hold`)
 }
 
 /** Answers with a `Response`, of whichever kind. */
@@ -36,36 +45,59 @@ export function answerResponse(exchange: Exchange, response: Response): void | P
   const { body } = response
   if (body === null) return exchange.respond(response.status, MEDIA.none, lines, undefined)
   if (response.bodyUsed || body.locked) throw new InvalidError('a handler returned a response whose body was read already')
-  return sendBody(exchange, { status: response.status, lines }, body.getReader())
+  return sendBody(exchange, { status: response.status, lines }, body)
 }
 
-/** Sends a platform's body: whole, if it was there already, as text that the platform has made a stream of is; else as a stream. */
-async function sendBody(exchange: Exchange, head: StreamHead, reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
-  const first = await reader.read()
-  const second = first.done ? undefined : reader.read()
-  const isWhole = first.done || (await soon(second!))?.done === true
-  if (!isWhole) return stream(exchange, head, fromReader(reader, [Promise.resolve(first), second!]))
-  if (exchange.cause === undefined) exchange.respond(head.status, MEDIA.none, head.lines, first.value)
+/** Ends what a handler gave, and is not sent: its request has ended meanwhile, or it cannot be sent. It never throws. */
+export function discardAnswer(value: unknown): void {
+  if (!(value instanceof GlobalResponse)) discard(value)
+  else if (!isLight(value as Response)) discard((value as Response).body)
 }
 
-/** What a promise gives within a few microtasks; nothing if it takes longer. */
+/**
+ * Sends a platform's body: whole, if it is there already, as text that the platform has made a stream of is; else as a stream, whose head
+ * does not wait for its first piece.
+ */
+async function sendBody(exchange: Exchange, head: StreamHead, body: ReadableStream<unknown>): Promise<void> {
+  const source = new StreamSource(body)
+  leaveWhenEnded(exchange, source)
+  const first = await soon(source.ask())
+  const last = first === undefined || first.done ? first : await soon(source.ask())
+  if (exchange.cause !== undefined) return
+  if (!last?.done) return pump(exchange, head, source)
+  exchange.respond(head.status, MEDIA.none, head.lines, first!.done ? undefined : piece(first!.value))
+}
+
+/** What a promise gives within a few turns of microtasks; nothing if it takes longer. */
 async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
-  let given: T | undefined
-  promise.then(
-    value => (given = value),
-    () => {},
-  )
-  for (let turn = 0; turn < 8 && given === undefined; turn++) await undefined
-  return given
+  let isSettled = false
+  const settled = () => {
+    isSettled = true
+  }
+  promise.then(settled, settled)
+  for (let turn = 0; turn < 8 && !isSettled; turn++) await undefined
+  return isSettled ? promise : undefined
 }
 
-/** Answers with what a handler threw: the client learns of an `HTTPError` alone. Returns whether it was anything else. */
-export function fail(exchange: Exchange, error: unknown): boolean {
-  // The request may have ended meanwhile: nobody is left to be told.
-  if (exchange.cause !== undefined && isOfTheEnd(error)) return false
-  const isKnown = error instanceof HTTPError
-  refuse(exchange, isKnown ? error : new HTTPError(500))
-  return !isKnown
+/** Answers with what a handler threw: the client learns of an `HTTPError` alone. Throws if that cannot be written. */
+export function fail(exchange: Exchange, error: unknown): void {
+  refuse(exchange, error instanceof HTTPError ? error : new HTTPError(500))
+}
+
+/** Answers when nothing else could. */
+export function giveUp(exchange: Exchange): void {
+  if (exchange.cause !== undefined) return
+  try {
+    if (!exchange.isAnswered) return exchange.respond(500, MEDIA.none, undefined, undefined)
+  } catch {
+    // Then without a response.
+  }
+  exchange.abort()
+}
+
+/** Whether an error says no more than that the request has ended: nobody is left to be told. */
+export function isMoot(exchange: Exchange, error: unknown): boolean {
+  return exchange.cause !== undefined && isOfTheEnd(error)
 }
 
 /** Sends problem details, or closes the connection of a response that has begun. */
@@ -95,22 +127,32 @@ interface StreamHead {
   lines: string | undefined
 }
 
-/** Sends a response piece by piece, and asks for the next when there is room for it. The client's leaving ends the source. */
-async function stream(exchange: Exchange, head: StreamHead | undefined, source: AsyncIterable<unknown>): Promise<void> {
-  const pieces = source[Symbol.asyncIterator]()
+/** Sends a response piece by piece. The client's leaving ends the source. */
+async function stream(exchange: Exchange, head: StreamHead | undefined, source: Source): Promise<void> {
+  leaveWhenEnded(exchange, source)
+  await pump(exchange, head, source)
+}
+
+function leaveWhenEnded(exchange: Exchange, source: Source): void {
   exchange.onEnded(cause => {
-    if (cause !== 'done') Promise.resolve(pieces.return?.()).catch(() => {})
+    if (cause !== 'done') source.leave()
   })
+}
+
+/** Sends pieces, and asks for the next when there is room for it. Without a head the first piece says what it is. */
+async function pump(exchange: Exchange, head: StreamHead | undefined, source: Source): Promise<void> {
   try {
-    let next = await pieces.next()
+    if (head !== undefined) begin(exchange, head, undefined)
+    let next = await source.next()
     if (exchange.cause !== undefined) return
-    begin(exchange, head, next.value)
-    for (; !next.done; next = await pieces.next()) {
+    if (head === undefined) begin(exchange, head, next.value)
+    for (; !next.done; next = await source.next()) {
       if (!(await send(exchange, piece(next.value)))) return
     }
     if (exchange.cause === undefined) exchange.finish()
   } catch (error) {
-    await pieces.return?.()
+    if (exchange.cause !== undefined && source.failsWhenLeft) return
+    source.leave()
     throw error
   }
 }
@@ -136,18 +178,8 @@ function piece(value: unknown): Piece {
   throw new InvalidError(`a stream gave ${describe(value)}; give text or bytes`)
 }
 
-/** Reads a stream, after what was asked of it already; leaving early cancels it, also while it is waited for. */
-function fromReader(reader: ReadableStreamDefaultReader<unknown>, asked: Promise<unknown>[] = []): AsyncIterable<unknown> {
-  const pieces: AsyncIterator<unknown> = {
-    next: () => (asked.shift() ?? reader.read()) as Promise<IteratorResult<unknown>>,
-    return: async () => {
-      await reader.cancel().catch(() => {})
-      return { done: true, value: undefined }
-    },
-  }
-  return { [Symbol.asyncIterator]: () => pieces }
-}
-
-function describe(value: unknown): string {
-  return typeof value === 'function' ? 'a function' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
+/** Whether it is what a generator makes, or an iterator like it, which is walked once. */
+function isIterator(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return typeof (value as { next?: unknown }).next === 'function' && Symbol.iterator in value
 }

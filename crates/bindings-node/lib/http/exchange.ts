@@ -8,8 +8,9 @@
 
 import { AsyncResource } from 'node:async_hooks'
 
-import { ClientDisconnected, ConflictError, toHostloopError } from '../errors'
+import { ClientDisconnected, ConflictError, toHostloopError, typed } from '../errors'
 import type { NativeHost, Piece, Respond } from '../native'
+import { rethrow } from './rethrow'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE'] as const
 const OTHER_METHOD = 15
@@ -30,21 +31,33 @@ export interface Peer {
   port: number
 }
 
+/** Is told why a request ended, and what its handler or its stream had thrown. */
+export type WhenEnded = (cause: Cause, failure: unknown) => void
+
 type Settle<T> = { resolve: (value: T) => void; reject: (error: unknown) => void }
+
+/** What an exchange is one of. */
+export interface Engine {
+  readonly host: NativeHost
+  readonly respond: Respond
+  /** Whether nothing else came with the last thing that did: what is answered now is sent at once. */
+  readonly isQuiet: boolean
+}
 
 export class Exchange extends AsyncResource {
   /** Why it has ended; nothing as long as it has not. */
   cause: Cause | undefined = undefined
   /** Whether the start of a response was given. */
   isAnswered = false
+  /** What its handler threw, or the source of its response. */
+  failure: unknown = undefined
   private fields: string[] | undefined = undefined
   private reading: Settle<Buffer | null> | undefined = undefined
   private writing: (() => void) | undefined = undefined
-  private listeners: ((cause: Cause) => void)[] | undefined = undefined
+  private listeners: WhenEnded[] | undefined = undefined
 
   constructor(
-    readonly host: NativeHost,
-    private readonly send: Respond,
+    private readonly engine: Engine,
     readonly low: number,
     readonly high: number,
     private readonly text: string,
@@ -55,6 +68,10 @@ export class Exchange extends AsyncResource {
     private readonly port: number,
   ) {
     super('HOSTLOOPREQUEST')
+  }
+
+  private get host(): NativeHost {
+    return this.engine.host
   }
 
   get method(): string {
@@ -136,26 +153,38 @@ export class Exchange extends AsyncResource {
     })
   }
 
+  // Each throws typed errors. There is no closure, for what is done once a request.
+
   respond(status: number, media: number, headers: string | undefined, body: Piece | undefined): void {
     this.begin()
-    this.send(this.low, this.high, status, media, headers, body)
+    try {
+      this.engine.respond(this.low, this.high, status, media, headers, body)
+      // Else the client would wait for what the handler does afterwards.
+      if (this.engine.isQuiet) this.host.flush()
+    } catch (error) {
+      throw toHostloopError(error)
+    }
     this.isAnswered = true
   }
 
   respondStreamed(status: number, media: number, headers: string | undefined): void {
     this.begin()
-    this.host.respondStreamed(this.low, this.high, status, media, headers)
+    typed(() => this.host.respondStreamed(this.low, this.high, status, media, headers))
     this.isAnswered = true
   }
 
   /** Queues a piece of a streamed response. Returns false if there is no room, until `drained` is called back. */
   write(piece: Piece): boolean {
-    return this.host.write(this.low, this.high, piece, 0)
+    try {
+      return this.host.write(this.low, this.high, piece, 0)
+    } catch (error) {
+      throw toHostloopError(error)
+    }
   }
 
   /** Ends a streamed response. Trailers are names and values in turn, a line each. */
   finish(trailers?: string): void {
-    this.host.finish(this.low, this.high, trailers)
+    typed(() => this.host.finish(this.low, this.high, trailers))
   }
 
   /** Gives the request up: its connection is closed, so that the client sees an incomplete response. */
@@ -169,8 +198,8 @@ export class Exchange extends AsyncResource {
   }
 
   /** Calls back when the request has ended: its response has left, or never will. */
-  onEnded(callback: (cause: Cause) => void): void {
-    if (this.cause !== undefined) callback(this.cause)
+  onEnded(callback: WhenEnded): void {
+    if (this.cause !== undefined) callback(this.cause, this.failure)
     else (this.listeners ??= []).push(callback)
   }
 
@@ -207,8 +236,18 @@ export class Exchange extends AsyncResource {
   ended(cause: Cause): void {
     this.cause = cause
     this.aborted(cause)
-    this.written()
-    if (this.listeners !== undefined) for (const listener of this.listeners) this.runInAsyncScope(listener, undefined, cause)
+    if (this.writing !== undefined) apart(() => this.written())
+    if (this.listeners === undefined) return
+    for (const listener of this.listeners) apart(() => this.runInAsyncScope(listener, undefined, cause, this.failure))
+  }
+}
+
+/** Calls what concerns others than those who come after it: what it throws is nobody's of these. */
+function apart(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    rethrow(error)
   }
 }
 

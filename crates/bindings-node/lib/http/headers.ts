@@ -7,6 +7,8 @@ const GlobalHeaders = globalThis.Headers
 
 /** What a field's value may not hold: it would break the response. */
 const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
+/** White space around a value, as the web's `Headers` has it. */
+const MARGINS = /^[\t\n\r ]+|[\t\n\r ]+$/g
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
 /** The header fields of a request: a `Headers` that is read where it lies. It cannot be changed, as a request's in a server cannot. */
@@ -81,16 +83,17 @@ for (const name of ['set', 'delete']) {
 }
 Object.setPrototypeOf(RequestHeaders.prototype, GlobalHeaders.prototype)
 
-/** Writes a field as the engine reads it, and refuses what would break the response. */
+/** Writes a field as the engine reads it, and refuses what would break the response. White space around the value is no part of it. */
 export function headerLine(name: string, value: string): string {
   if (!TOKEN.test(name)) {
     throw new InvalidError(`header name ${JSON.stringify(name)} is not a token; use letters, digits and -`)
   }
-  if (BAD_VALUE.test(value)) {
+  const inner = hasMargin(value) ? value.replace(MARGINS, '') : value
+  if (BAD_VALUE.test(inner)) {
     const fix = 'remove line breaks, control characters and characters beyond Latin-1'
     throw new InvalidError(`header ${name} has the value ${JSON.stringify(value)}, which would break the response; ${fix}`)
   }
-  return `${name}\n${value}`
+  return `${name}\n${inner}`
 }
 
 /** Writes several. Nothing is undefined. */
@@ -101,6 +104,40 @@ export function headerLines(fields: Iterable<readonly [string, string]>): string
     lines = lines === undefined ? line : `${lines}\n${line}`
   }
   return lines
+}
+
+/** Writes what a `Response` is given as its headers, and the type of its text if they have none. */
+export function initLines(given: object, isText: boolean): string | undefined {
+  const isList = Symbol.iterator in given
+  let types = 0
+  let lines: string | undefined
+  for (const field of isList ? (given as Iterable<unknown>) : Object.keys(given)) {
+    const [name, value] = isList ? asPair(field) : [field as string, (given as Record<string, unknown>)[field as string]]
+    const line = headerLine(name, String(value))
+    lines = lines === undefined ? line : `${lines}\n${line}`
+    if (name.length === 12 && name.toLowerCase() === 'content-type') types += 1
+  }
+  // A type in two spellings is one field.
+  if (types > 1) return headerLines(new GlobalHeaders(given as Headers))
+  return types > 0 || !isText ? lines : `${lines === undefined ? '' : `${lines}\n`}content-type\ntext/plain;charset=UTF-8`
+}
+
+/** Makes header fields of their lines. */
+export function linesToHeaders(lines: string | undefined): Headers {
+  const headers = new GlobalHeaders()
+  const parts = lines === undefined ? [] : lines.split('\n')
+  for (let at = 0; at < parts.length; at += 2) headers.append(parts[at]!, parts[at + 1]!)
+  return headers
+}
+
+function asPair(field: unknown): [string, unknown] {
+  const parts = Array.isArray(field) ? field : [...(field as Iterable<unknown>)]
+  if (parts.length !== 2) throw new TypeError(`a header field is given as ${parts.length} values; give pairs of a name and a value`)
+  return [String(parts[0]), parts[1]]
+}
+
+function hasMargin(value: string): boolean {
+  return value !== '' && (value.charCodeAt(0) <= 0x20 || value.charCodeAt(value.length - 1) <= 0x20)
 }
 
 /** Leaves out that a stream is chunked, as Hono's `streamText` says of its own: it is the engine's to write. */

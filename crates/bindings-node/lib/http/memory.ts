@@ -13,6 +13,9 @@ export interface Receiver {
   ended(): void
 }
 
+/** Milliseconds between two looks for room. */
+const MAX_WAIT = 20
+
 /** What a receiver's number was last. */
 let last = 0
 
@@ -65,10 +68,16 @@ class Connection extends Duplex implements Receiver {
 
   /** Sends everything, as fast as the server reads. */
   override _write(bytes: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    this.#send(bytes, 0, done)
+  }
+
+  /** The engine does not tell when there is room, so a server that does not read is asked less and less often. `wait` is milliseconds. */
+  #send(bytes: Buffer, wait: number, done: (error?: Error | null) => void): void {
     try {
       const sent = this.host.clientSend(this.#low, this.#high, bytes)
       if (sent === bytes.length) done()
-      else setImmediate(() => this._write(bytes.subarray(sent), _encoding, done))
+      else if (sent > 0) setImmediate(() => this.#send(bytes.subarray(sent), 0, done))
+      else setTimeout(() => this.#send(bytes, Math.min(wait * 2 + 1, MAX_WAIT), done), wait)
     } catch (error) {
       done(toHostloopError(error) as Error)
     }

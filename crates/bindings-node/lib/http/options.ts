@@ -1,6 +1,8 @@
 /** Limits and timeouts of a server. */
 
 import { InvalidError } from '../errors'
+import { describe } from '../lifecycle/keys'
+import { checkSeconds, merge } from '../lifecycle/options'
 
 /** How much a server takes before it refuses. */
 export interface Limits {
@@ -63,7 +65,7 @@ export function readLimits(given: Partial<Limits> = {}): Limits {
   for (const [name, value] of Object.entries(limits)) {
     const most = MOST[name as keyof Limits] ?? 2 ** 32 - 1
     if (!Number.isInteger(value) || value < 1 || value > most) {
-      throw new InvalidError(`limits.${name} is ${String(value)}; use a whole number from 1 to ${most.toLocaleString('en')}`)
+      throw new InvalidError(`limits.${name} is ${describe(value)}; use a whole number from 1 to ${most.toLocaleString('en')}`)
     }
   }
   return limits
@@ -79,21 +81,4 @@ export function readTimeouts(given: Partial<Timeouts> = {}): Timeouts {
 /** Those that wait without end are left out, as the native layer has it. */
 export function finite(timeouts: Timeouts): Partial<Timeouts> {
   return Object.fromEntries(Object.entries(timeouts).filter(([, value]) => value !== null))
-}
-
-/** Refuses what is neither a number of seconds above 0 nor null. */
-export function checkSeconds(name: string, value: unknown): void {
-  if (value !== null && !(typeof value === 'number' && value > 0 && value < 1e9)) {
-    throw new InvalidError(`${name} is ${String(value)}; use seconds above 0, or null to wait without end`)
-  }
-}
-
-function merge<T extends object>(what: string, defaults: T, given: Partial<T>): T {
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(defaults, name)) {
-      throw new InvalidError(`${what}.${name} is no setting; there are ${Object.keys(defaults).join(', ')}`)
-    }
-  }
-  const isGiven = ([, value]: [string, unknown]) => value !== undefined
-  return { ...defaults, ...Object.fromEntries(Object.entries(given).filter(isGiven)) }
 }

@@ -1,16 +1,20 @@
 /** What a handler sees of a request: the web-standard `Request`, each part made when it is asked for. */
 
 import { ClientDisconnected, HTTPError } from '../errors'
-import type { Cause, Exchange, Peer } from './exchange'
+import type { Exchange, Peer, WhenEnded } from './exchange'
 import { RequestHeaders } from './headers'
 
 const GlobalRequest = globalThis.Request
+
+/** What is not made here is the platform's. */
+export interface HostRequest extends Request {}
 
 /**
  * A request. It has the surface of the web's `Request`, and is one for `instanceof`; besides, it has `params`, `path`, `query` and `client`.
  *
  * Nothing is decoded or read before it is asked for.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: its prototype's prototype is the platform's.
 export class HostRequest {
   /** @internal */
   readonly exchange: Exchange
@@ -91,9 +95,9 @@ export class HostRequest {
   }
 
   /** The body as a stream; null if the request has none. Nothing is read from the client before it is asked for. */
-  get body(): ReadableStream<Uint8Array> | null {
+  get body(): Request['body'] {
     if (this.#stream === undefined) this.#stream = this.#hasContent ? this.#makeStream() : null
-    return this.#stream
+    return this.#stream as Request['body']
   }
 
   /** Whether the body was read, or is being read. */
@@ -122,9 +126,9 @@ export class HostRequest {
   }
 
   /** Reads the body. */
-  async bytes(): Promise<Uint8Array> {
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = this.#real === undefined ? await this.#gather() : Buffer.from(await this.#real.arrayBuffer())
-    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)
   }
 
   /** Reads the body into an `ArrayBuffer` of its own. */
@@ -158,6 +162,7 @@ export class HostRequest {
   real(): Request {
     if (this.#real === undefined) {
       const { method, url, headers, signal, body } = this
+      if (!URL.canParse(url)) throw new HTTPError(400, `the request's URL ${JSON.stringify(url)} cannot be read`)
       this.#real = new GlobalRequest(url, { method, headers: [...headers], signal, body, duplex: 'half' } as RequestInit)
     }
     return this.#real
@@ -236,11 +241,15 @@ function withoutMark(text: string): string {
 function unreadable(wanted: string, cause: unknown): unknown {
   if (!(cause instanceof SyntaxError || cause instanceof TypeError)) return cause
   const errors = [{ in: 'body', name: null, got: null, wanted }]
-  return new HTTPError(422, `the body is not ${wanted}: ${cause.message}`, { errors, cause })
+  // Without a cause: it says no more, and what clients send is not for the log.
+  return new HTTPError(422, `the body is not ${wanted}: ${cause.message}`, { errors })
 }
 
-/** Says why a request ended, in the words of `exchange`. */
-export function whenEnded(request: HostRequest, callback: (cause: Cause) => void): void {
+/**
+ * Calls back when a request has ended, once its response has left or never will: `'done'`, or why not. It is told besides what the handler threw,
+ * or the source of its stream; nothing if neither did.
+ */
+export function whenEnded(request: HostRequest, callback: WhenEnded): void {
   request.exchange.onEnded(callback)
 }
 

@@ -2,7 +2,7 @@
 
 import type { Piece } from '../native'
 import { isBytes, toBytes } from './bytes'
-import { headerLine, headerLines } from './headers'
+import { headerLines, initLines, linesToHeaders } from './headers'
 
 const GlobalResponse = globalThis.Response
 const GlobalHeaders = globalThis.Headers
@@ -21,14 +21,24 @@ export interface Parts {
 }
 
 const PARTS = Symbol('parts')
+const IS_LIGHT = Symbol('is light')
 const NULL_STATUSES = [101, 103, 204, 205, 304]
 
 type Body = ConstructorParameters<typeof Response>[0]
 
-/** The web's `Response`, made lazily. It is one for `instanceof`, and whatever takes a `Response` takes it. */
+/** What is not made here is the platform's. */
+export interface HostResponse extends Response {}
+
+/**
+ * The web's `Response`, made lazily. It is one for `instanceof`, and whatever takes a `Response` takes it. What it is given is copied: header
+ * fields as the lines that the engine reads.
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: its prototype's prototype is the platform's.
 export class HostResponse {
-  readonly #body: Body
-  readonly #init: ResponseInit | undefined
+  readonly #status: number
+  readonly #body: string | Uint8Array | undefined = undefined
+  /** Fields, a name and a value in turn; nothing if none were given. */
+  readonly #lines: string | undefined = undefined
   #headers: Headers | undefined
   #real: Response | undefined
 
@@ -37,45 +47,44 @@ export class HostResponse {
    * @param init `status` (200 to 599; default: 200), `statusText` and `headers`.
    */
   constructor(body?: Body, init?: ResponseInit) {
-    const status = init?.status
-    if (status !== undefined && status !== 200) checkStatus(status, body)
-    this.#body = body ?? null
-    this.#init = init
-    if (init?.statusText || !isPlain(this.#body)) this.real()
+    const given = init?.status
+    this.#status = given === undefined || given === 200 ? 200 : readStatus(given, body)
+    const isText = typeof body === 'string'
+    if (isText) {
+      this.#body = body
+      if (init === undefined) return
+    }
+    if (isBytes(body)) this.#body = copied(body)
+    else if (!isText && body !== undefined && body !== null) this.#real = makeReal(body, init, this.#status)
+    if (init === undefined || this.#real !== undefined) return
+    if (init.statusText) this.#real = makeReal(body, init, this.#status)
+    else if (init.headers !== undefined) this.#lines = initLines(init.headers, isText)
   }
 
   get status(): number {
-    return this.#init?.status ?? 200
+    return this.#status
   }
 
   get ok(): boolean {
-    return this.status >= 200 && this.status <= 299
+    return this.#status >= 200 && this.#status <= 299
   }
 
   get statusText(): string {
-    return this.#init?.statusText ?? ''
+    return this.#real?.statusText ?? ''
   }
 
   get headers(): Headers {
     if (this.#real !== undefined) return this.#real.headers
     if (this.#headers === undefined) {
-      this.#headers = new GlobalHeaders(this.#init?.headers)
-      if (typeof this.#body === 'string' && !this.#headers.has('content-type')) {
-        this.#headers.set('content-type', 'text/plain;charset=UTF-8')
-      }
+      this.#headers = linesToHeaders(this.#lines)
+      if (this.#lines === undefined && typeof this.#body === 'string') this.#headers.set('content-type', 'text/plain;charset=UTF-8')
     }
     return this.#headers
   }
 
   /** Makes the platform's own `Response` of it. */
   real(): Response {
-    if (this.#real === undefined) {
-      // `init` may be a `Response`, whose parts are no properties of its own.
-      const { status = 200, statusText = '', headers } = this.#init ?? {}
-      const fields = this.#headers ?? headers
-      this.#real = new GlobalResponse(this.#body ?? null, { status, statusText, ...(fields && { headers: fields }) })
-    }
-    return this.#real
+    return (this.#real ??= makeReal(this.#body, { headers: this.headers }, this.#status))
   }
 
   clone(): Response {
@@ -89,31 +98,34 @@ export class HostResponse {
   /** @internal What can be sent without the platform's `Response`; nothing if that was made. */
   [PARTS](): Parts | undefined {
     if (this.#real !== undefined) return undefined
-    const body = (this.#body ?? undefined) as string | ArrayBufferView | ArrayBuffer | undefined
-    const status = this.#init?.status ?? 200
-    const piece = body === undefined || typeof body === 'string' ? body : toBytes(body)
-    if (this.#headers !== undefined) return { status, media: MEDIA.none, lines: headerLines(this.#headers), body: piece }
-    const given = this.#init?.headers
-    const isText = typeof piece === 'string'
-    if (given === undefined) return { status, media: isText ? MEDIA.text : MEDIA.none, lines: undefined, body: piece }
-    const fields = isFields(given) ? given : Object.entries(given as Record<string, string>)
-    return { status, media: MEDIA.none, lines: withDefaultType(fields, isText), body: piece }
+    const body = this.#body
+    const status = this.#status
+    if (this.#headers !== undefined) return { status, media: MEDIA.none, lines: headerLines(this.#headers), body }
+    const lines = this.#lines
+    return { status, media: lines === undefined && typeof body === 'string' ? MEDIA.text : MEDIA.none, lines, body }
+  }
+
+  /** @internal Whether its body is text or bytes, and no stream was made of them. */
+  static [IS_LIGHT](response: object): boolean {
+    return #real in response && response.#real === undefined
   }
 
   /** Makes a response of JSON. */
   static json(data: unknown, init?: ResponseInit): HostResponse {
     const text = JSON.stringify(data)
     if (text === undefined) throw new TypeError('Value is not JSON serializable')
-    if (init?.headers === undefined) return new HostResponse(text, { ...init, headers: JSON_HEADERS })
-    const headers = new GlobalHeaders(init.headers)
+    // `init` may be a `Response`, whose parts are no properties of its own.
+    const { status = 200, statusText = '', headers: given } = init ?? {}
+    if (given === undefined) return new HostResponse(text, { status, statusText, headers: JSON_HEADERS })
+    const headers = new GlobalHeaders(given)
     if (!headers.has('content-type')) headers.set('content-type', 'application/json')
-    return new HostResponse(text, { ...init, headers })
+    return new HostResponse(text, { status, statusText, headers })
   }
 
   /** Makes a redirect. `url` may be relative. Default of `status`: 302. */
   static redirect(url: string | URL, status: 301 | 302 | 303 | 307 | 308 | number = 302): HostResponse {
     if (![301, 302, 303, 307, 308].includes(status)) throw new RangeError(`Invalid status code ${status}`)
-    return new HostResponse(null, { status, headers: { location: encodeURI(decodeURISafe(String(url))) } })
+    return new HostResponse(null, { status, headers: { location: locationOf(String(url)) } })
   }
 
   /** Makes the response of a network error. */
@@ -121,8 +133,9 @@ export class HostResponse {
     return GlobalResponse.error()
   }
 
+  /** Counts the platform's in. A class that extends this one has its own alone. */
   static [Symbol.hasInstance](value: unknown): boolean {
-    return Function.prototype[Symbol.hasInstance].call(GlobalResponse, value)
+    return Function.prototype[Symbol.hasInstance].call(this === HostResponse ? GlobalResponse : this, value)
   }
 }
 
@@ -131,43 +144,43 @@ export function partsOf(response: Response): Parts | undefined {
   return (response as unknown as Partial<HostResponse>)[PARTS]?.()
 }
 
-const JSON_HEADERS: [string, string][] = [['content-type', 'application/json']]
+/** Whether a response has no source: it is text or bytes, and no platform's own. */
+export function isLight(response: Response): boolean {
+  return HostResponse[IS_LIGHT](response)
+}
 
-function checkStatus(status: number, body: Body): void {
-  if (!Number.isInteger(status) || status < 200 || status > 599) {
-    throw new RangeError(`init["status"] must be in the range of 200 to 599, inclusive: ${String(status)}`)
+const JSON_HEADERS = { 'content-type': 'application/json' }
+
+/** Another may write where they lie. */
+function copied(bytes: ArrayBufferView | ArrayBuffer): Uint8Array {
+  return new Uint8Array(bytes instanceof Uint8Array ? bytes : toBytes(bytes))
+}
+
+function makeReal(body: Body | undefined, init: ResponseInit | undefined, status: number): Response {
+  // `init` may be a `Response`, whose parts are no properties of its own.
+  const { statusText = '', headers } = init ?? {}
+  return new GlobalResponse(body ?? null, { status, statusText, ...(headers && { headers }) })
+}
+
+/** Reads a status as the web does, where `'201'` is one. */
+function readStatus(given: unknown, body: Body | undefined): number {
+  const status = Number(given) & 0xffff
+  if (status < 200 || status > 599) {
+    throw new RangeError(`init["status"] must be in the range of 200 to 599, inclusive: ${String(given)}`)
   }
   if (body !== null && body !== undefined && NULL_STATUSES.includes(status)) {
     throw new TypeError(`Response constructor: Invalid response status code ${status}: it has no body`)
   }
+  return status
 }
 
-function isPlain(body: Body): boolean {
-  return body === null || typeof body === 'string' || isBytes(body)
+/** A URL as a field's value: an absolute one as the web writes it, of another what is no ASCII is encoded. */
+function locationOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).href : url.replace(/[^\x21-\x7e]+/g, percentEncoded)
 }
 
-function isFields(headers: object): headers is Iterable<[string, string]> {
-  return Symbol.iterator in headers
-}
-
-function withDefaultType(fields: Iterable<readonly [string, string]>, isText: boolean): string | undefined {
-  let hasType = !isText
-  let lines: string | undefined
-  for (const [name, value] of fields) {
-    const line = headerLine(name, String(value))
-    lines = lines === undefined ? line : `${lines}\n${line}`
-    hasType ||= name.length === 12 && name.toLowerCase() === 'content-type'
-  }
-  return hasType ? lines : `${lines === undefined ? '' : `${lines}\n`}content-type\ntext/plain;charset=UTF-8`
-}
-
-/** So that what is encoded already is not encoded twice. */
-function decodeURISafe(url: string): string {
-  try {
-    return decodeURI(url)
-  } catch {
-    return url
-  }
+function percentEncoded(text: string): string {
+  return Buffer.from(text).toString('hex').toUpperCase().replace(/../g, '%$&')
 }
 
 for (const name of ['body', 'bodyUsed', 'redirected', 'type', 'url'] as const) {

@@ -1,11 +1,15 @@
 /** Serving a fetch-style application: Hono, itty-router, or a function from `Request` to `Response`. */
 
 import { InvalidError } from '../errors'
+import { checkFlag, checkOptions } from '../lifecycle/options'
+import { guarded } from '../logger'
 import { type At, listenAll, resolve } from './addresses'
 import type { Peer } from './exchange'
+import { checkExitAfter, EXIT_AFTER, exitAfter } from './exit'
 import { replaceGlobals } from './globals'
-import { Server, type ServerOptions } from './server'
-import { checkWorkers, type Slot, Supervisor, workerSlot } from './workers'
+import { readLimits, readTimeouts } from './options'
+import { Server, SERVER_OPTIONS, type ServerOptions } from './server'
+import { type Slot, Supervisor, takeSlot } from './workers'
 
 /** What answers requests: an application with a `fetch`, such as Hono's. */
 export interface FetchApplication {
@@ -25,15 +29,19 @@ export interface ServeOptions extends ServerOptions, At {
   /**
    * How many processes share the port, under a supervisor that replaces one that dies. The program is run again in each of them; the
    * promise of `serve` gives a server there, and nothing in the supervisor, which exits when its workers have. SIGTERM and SIGINT drain
-   * them, SIGHUP replaces them one by one. Default: 1, and no supervisor.
+   * them, SIGHUP replaces them one by one. One `serve` of a program may have workers. Default: 1, and no supervisor.
    */
   workers?: number
+  /** Seconds after which a worker that has been drained is ended if something still keeps it alive. `null` leaves it alone. Default: 5. */
+  exitAfter?: number | null
   /**
    * Whether the global `Response` and `Request` are replaced by ones that cost little, which are what they are for `instanceof` as well.
    * Default: yes.
    */
   overrideGlobals?: boolean
 }
+
+const OPTIONS = ['port', 'host', 'path', ...SERVER_OPTIONS, 'reusePort', 'workers', 'exitAfter', 'overrideGlobals']
 
 /**
  * Serves a fetch-style application.
@@ -48,16 +56,15 @@ export interface ServeOptions extends ServerOptions, At {
  */
 export async function serve(application: FetchApplication | FetchApplication['fetch'], options: ServeOptions = {}): Promise<Server> {
   const answer = fetchOf(application)
-  const { overrideGlobals = true, reusePort = false, workers = 1, ...rest } = options
-  checkWorkers(workers)
-  const slot = workerSlot()
+  const { limits, timeouts, accessLog, logger = console, overrideGlobals = true, reusePort = false, workers = 1 } = readOptions(options)
+  const slot = takeSlot(workers)
   if (workers > 1 && slot === undefined) return supervise(workers, options)
   if (overrideGlobals) replaceGlobals()
-  const server = new Server(rest)
+  const server = new Server({ logger, ...given({ limits, timeouts, accessLog }) })
   server.fallback(request => answer(request as unknown as Request, new Connection(request)))
   try {
     if (slot === undefined) listenAll(server, await resolve(options), reusePort)
-    else work(server, slot)
+    else work(server, slot, options)
   } catch (error) {
     await server.close()
     throw error
@@ -72,9 +79,9 @@ async function supervise(workers: number, options: ServeOptions): Promise<never>
 }
 
 /** Serves a worker's place until its supervisor asks for the end. */
-function work(server: Server, slot: Slot): void {
+function work(server: Server, slot: Slot, { exitAfter: seconds = EXIT_AFTER, logger = console }: ServeOptions): void {
   for (const fd of slot.fds) server.listenFd(fd)
-  const drain = () => void server.drain()
+  const drain = () => void server.drain().then(() => exitAfter(seconds, guarded(logger)))
   const cutShort = () => void server.drain(0)
   process.once('SIGTERM', () => {
     process.on('SIGTERM', cutShort)
@@ -82,6 +89,23 @@ function work(server: Server, slot: Slot): void {
   })
   slot.onOrphaned(drain)
   slot.isReady()
+}
+
+/** Refuses what cannot be kept, before a worker is started that would refuse it. */
+function readOptions(options: ServeOptions): ServeOptions {
+  checkOptions('serve', options, OPTIONS)
+  const { limits, timeouts, accessLog, overrideGlobals, reusePort, exitAfter: seconds } = options
+  readLimits(limits)
+  readTimeouts(timeouts)
+  checkFlag('accessLog', accessLog)
+  checkFlag('overrideGlobals', overrideGlobals)
+  checkFlag('reusePort', reusePort)
+  checkExitAfter(seconds)
+  return options
+}
+
+function given(options: { [Name in keyof ServerOptions]: ServerOptions[Name] | undefined }): ServerOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }
 
 class Connection implements ConnectionInfo {

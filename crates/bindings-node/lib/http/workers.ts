@@ -8,9 +8,10 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 
-import { InvalidError, typed } from '../errors'
+import { ConflictError, InvalidError, typed } from '../errors'
+import { describe } from '../lifecycle/keys'
 import { ListeningSocket, type NativeListeningSocket } from '../native'
-import type { Logger } from './server'
+import { guarded, type Logger } from '../logger'
 
 /** Descriptors that a worker inherits follow standard input, output, error, and the line to the supervisor. */
 const FIRST_FD = 4
@@ -56,13 +57,28 @@ function tell(what: string): void {
   if (process.connected) process.send?.(what, undefined, undefined, () => {})
 }
 
-let slot: Slot | undefined
+/** How many sockets this process has inherited, and whether somebody serves them; nothing if it is no worker. */
+const inherited = readInherited()
 
-/** This process's place among the workers; nothing if it is none. */
-export function workerSlot(): Slot | undefined {
+/** Reads it once: programs that this one starts are no workers. */
+function readInherited(): { count: number; isTaken: boolean } | undefined {
   const count = Number(process.env[FDS] ?? 0)
-  if (count > 0 && process.send !== undefined) slot ??= new Slot(count)
-  return slot
+  if (!(count > 0) || process.send === undefined) return undefined
+  delete process.env[FDS]
+  return { count, isTaken: false }
+}
+
+/**
+ * Takes this process's place among the workers, for whoever serves with this many; nothing if it is no worker, or there are none.
+ *
+ * @throws InvalidError if it is no number of workers, ConflictError if the place is taken.
+ */
+export function takeSlot(workers: number): Slot | undefined {
+  checkWorkers(workers)
+  if (workers === 1 || inherited === undefined) return undefined
+  if (inherited.isTaken) throw new ConflictError('a program has workers twice; give workers to one serve or App.run of it')
+  inherited.isTaken = true
+  return new Slot(inherited.count)
 }
 
 /** A worker, as the supervisor sees it. */
@@ -107,7 +123,7 @@ export class Supervisor {
    */
   constructor(count: number, addresses: readonly string[], logger: Logger = console) {
     checkWorkers(count)
-    this.#logger = logger
+    this.#logger = guarded(logger)
     this.#places = Array.from({ length: count }, () => ({ sockets: [], workers: [], backoff: FIRST_BACKOFF, timer: undefined }))
     this.addresses = addresses.map(address => this.#bind(address))
   }
@@ -210,7 +226,9 @@ export class Supervisor {
 
   #died(place: Place, worker: Worker, how: number | string | null): void {
     place.workers.splice(place.workers.indexOf(worker), 1)
-    this.#logger[how === 0 ? 'info' : 'error'](`hostloop: worker ${worker.child.pid ?? '?'} ended with ${how ?? 'an error'}`)
+    const text = `hostloop: worker ${worker.child.pid ?? '?'} ended with ${how ?? 'an error'}`
+    if (how === 0) this.#logger.info(text)
+    else this.#logger.error(text)
     if (this.#stops > 0) return this.#endIfDone()
     if (worker.isLeaving) return
     if (!this.#wasReady) return this.#giveUp()
@@ -233,7 +251,7 @@ export class Supervisor {
 
 /** Refuses what is no number of workers. */
 export function checkWorkers(count: unknown): void {
-  if (!Number.isInteger(count) || (count as number) < 1) throw new InvalidError(`workers is ${String(count)}; use a whole number from 1`)
+  if (!Number.isInteger(count) || (count as number) < 1) throw new InvalidError(`workers is ${describe(count)}; give a whole number from 1`)
 }
 
 /** Every process has an inspector's port of its own. */

@@ -1,15 +1,16 @@
 /** An application without its HTTP: what it is made of, its start and its stop. */
 
 import { ConflictError, InvalidError, type Mistake, typed } from '../errors'
-import { defaultLogger, type Logger } from '../logger'
+import { defaultLogger, guarded, type Logger } from '../logger'
 import type { Gate } from './activities'
 import { Container } from './container'
-import { Declarations, declaredBy, type Module } from './declare'
+import { Declarations, declaredBy, type Module, supplied } from './declare'
 import { APP, type Declared, INHERITED, type Supply, TRANSIENT } from './declared'
-import type { Key } from './keys'
+import { describe, type Key } from './keys'
 import type { ManualClock, NativeEvent } from './native'
 import { type Lifetimes, readLifetimes } from './options'
 import { onSignals, type Place, stayAlive } from './signals'
+import { calledAt } from './source'
 import { reloading, type Reloads } from './watch'
 import type { Wiring } from './wiring'
 import { wire } from './writer'
@@ -20,7 +21,10 @@ export interface AssemblyOptions {
   scopes?: readonly string[]
   /** How long the steps of the start and of the stop may take. */
   lifetimes?: Partial<Lifetimes>
-  /** What takes the lines of the log. Default: warnings and errors go to the standard error output. */
+  /**
+   * What takes the lines of the log: a text, and the error that it tells of, if there is one. One that throws stops nothing. Default: warnings
+   * and errors go to the standard error output, and the lines of `accessLog` to the standard output.
+   */
   logger?: Logger
 }
 
@@ -46,8 +50,8 @@ export interface Explanation {
 
 /** What is heeded from outside while an application runs. */
 export interface Outside {
-  /** Whether SIGINT and SIGTERM stop it. */
-  readonly signals?: boolean
+  /** Is told of each SIGINT and SIGTERM; without it they do not stop the application. */
+  readonly onSignal?: () => void
   /** Paths whose change makes everything anew, or keys with the paths whose change makes them anew. */
   readonly reload?: Reloads | undefined
   /** Its place among several processes. */
@@ -75,7 +79,7 @@ export abstract class Assembly extends Declarations {
     super()
     this.scopes = checkScopes(scopes)
     this.lifetimes = readLifetimes(lifetimes)
-    this.logger = logger
+    this.logger = guarded(logger)
   }
 
   // What subclasses say.
@@ -92,9 +96,9 @@ export abstract class Assembly extends Declarations {
   }
 
   /** @internal */
-  protected override declare(declared: Declared): this {
-    this.refuseRunning('declare')
-    return super.declare(declared)
+  protected override declare(word: string, declared: Declared): this {
+    this.refuseRunning(`${word} \`${declared.label}\``)
+    return super.declare(word, declared)
   }
 
   /** Checks what the graph cannot know. */
@@ -105,6 +109,10 @@ export abstract class Assembly extends Declarations {
   protected refuseRunning(word: string): void {
     if (this.container !== undefined)
       throw new ConflictError(`${word}: the application runs, and what it is made of is fixed; do it before`)
+  }
+
+  protected refuseSecond(): void {
+    if (this.container !== undefined) throw new ConflictError('the application runs already; stop it first')
   }
 
   // The plan.
@@ -150,17 +158,27 @@ export abstract class Assembly extends Declarations {
    * const client = await app.override(Mailer, new Silent()).test()
    * ```
    *
+   * What is added to it is its own. Of a subclass it has the fields, as they are now, but those whose names begin with `#`: no object can be given another's.
+   *
    * @throws WiringError if nothing is there to be replaced.
    */
   override<T>(key: Key<T>, value: NoInfer<T>): this
   override(declare: (module: Module) => void): this
   override(...given: [Key, unknown] | [(module: Module) => void]): this {
-    const declare = given.length === 2 ? (module: Module) => void module.supply(given[0], given[1]) : given[0]
+    const source = calledAt(this.override)
+    const overrides = given.length === 2 ? [supplied('override', given[0], given[1], source)] : declaredBy(given[0], 'override')
+    const other = this.copied()
+    other.overrides = [...this.overrides, ...overrides]
+    other.check()
+    return other
+  }
+
+  /** Makes an application of the same declarations, to which others can be added. */
+  protected copied(): this {
     const other = Object.assign(Object.create(Object.getPrototypeOf(this) as object), this) as this
+    other.declared = [...this.declared]
     other.wiring = other.container = undefined
     other.ended = Promise.resolve()
-    other.overrides = [...this.overrides, ...declaredBy(declare, 'override')]
-    other.check()
     return other
   }
 
@@ -168,7 +186,6 @@ export abstract class Assembly extends Declarations {
 
   /** Builds and starts everything. What fails undoes all of it, and is thrown. */
   protected async begin(gate: Gate, outside: Outside = {}): Promise<Container> {
-    this.refuseRunning('start')
     const life = { wiring: this.wire(), lifetimes: this.lifetimes, drainTimeout: this.drainTimeout, logger: this.logger }
     const container = new Container(gate, { ...life, clock: this.clock, observe: this.observe })
     this.container = container
@@ -176,11 +193,7 @@ export abstract class Assembly extends Declarations {
     const release = () => ends.splice(0).forEach(end => end())
     try {
       if (outside.reload !== undefined) ends.push(reloading(container, outside.reload))
-      if (outside.signals)
-        ends.push(
-          onSignals(number => container.signal(number), outside.slot),
-          stayAlive(),
-        )
+      if (outside.onSignal !== undefined) ends.push(signalling(container, outside.onSignal, outside.slot), stayAlive())
       this.ended = container.down().finally(release)
       this.ended.catch(() => {})
       await container.start()
@@ -236,7 +249,15 @@ export abstract class Assembly extends Declarations {
   }
 }
 
+function signalling(container: Container, told: () => void, slot: Place | undefined): () => void {
+  return onSignals(number => {
+    told()
+    container.signal(number)
+  }, slot)
+}
+
 function checkScopes(scopes: readonly string[]): readonly string[] {
+  if (!Array.isArray(scopes)) throw new InvalidError(`scopes is ${describe(scopes)}; give a list of names: ['app', ..., 'request']`)
   const names = [...scopes]
   const isRight = names.length >= 2 && names[0] === APP && names.at(-1) === 'request' && new Set(names).size === names.length
   if (!isRight)

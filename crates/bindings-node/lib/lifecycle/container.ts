@@ -6,7 +6,7 @@
  * runs hooks, workers and the listener. Here is what goes beyond one command: the start, the stop and the reload.
  */
 
-import { ClosedError, StoppedError, typed } from '../errors'
+import { AddressError, ClosedError, StoppedError, typed } from '../errors'
 import { Activities, type Gate } from './activities'
 import type { Life } from './driver'
 import { asOne } from './failures'
@@ -93,8 +93,14 @@ export class Container extends Activities {
   protected stopped(code: number, failures: readonly Failure[]): void {
     this.#end(
       code,
-      failures.map(failure => this.errors.ofStep(failure)),
+      failures.map(failure => this.#failed(failure)),
     )
+  }
+
+  /** What to throw for a step. An address that cannot be listened on is told as such, as programs ask for its code. */
+  #failed(failure: Failure): unknown {
+    const error = this.errors.of(failure)
+    return error instanceof AddressError && this.wiring.node(failure.node).kind === 'listener' ? error : this.errors.ofStep(failure)
   }
 
   /** Tells all who wait that everything has ended. */
@@ -147,8 +153,8 @@ export class Container extends Activities {
     const { stopStepTimeout } = this.lifetimes
     const close = async (scope: Scope) => {
       try {
-        const isClosed = await within((async () => scope.close())(), stopStepTimeout)
-        if (!isClosed) this.logger.error(`hostloop: a scope did not close in ${stopStepTimeout} s and was abandoned`)
+        const isClosed = await within(scope.cutOff('the application stops'), stopStepTimeout)
+        if (!isClosed) this.logger.error(`hostloop: a scope did not close in ${stopStepTimeout} s and was abandoned${scope.waitsFor}`)
       } catch (error) {
         this.logger.error('hostloop: a scope that was still open did not close well', error)
       }

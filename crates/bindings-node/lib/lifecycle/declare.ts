@@ -6,10 +6,10 @@
  */
 
 import { InvalidError } from '../errors'
-import { APP, type Declared, INHERITED, type Provide, type Time, TRANSIENT } from './declared'
+import { APP, type Declared, INHERITED, type Provide, type Supply, type Time, TRANSIENT } from './declared'
 import { HOOK_OPTIONS, type HookCalls, type HookOptions, labelOfHook, Lifecycle, type WorkerContext } from './handles'
-import { checkKey, describe, type GivenAll, type Key, labelOfKey, type Need } from './keys'
-import { checkOptions, checkSeconds, type Policy, readPolicy } from './options'
+import { checkKey, describe, type GivenAll, type Key, labelOfKey, type Need, Token } from './keys'
+import { checkFlag, checkOptions, checkSeconds, type Policy, POLICY_OPTIONS, readPolicy } from './options'
 import { constructing, isClass, nameOf, readRecipe, type Recipe } from './recipe'
 import { calledAt, quoted } from './source'
 
@@ -57,15 +57,16 @@ export type Others = string | readonly (string | ((...args: never[]) => unknown)
 
 type Work<D extends readonly Need[]> = (...args: [...GivenAll<D>, WorkerContext]) => unknown
 
+const WORKER_OPTIONS = ['after', 'timeout', 'stopTimeout', ...POLICY_OPTIONS]
 const PROVIDE_OPTIONS = ['as', 'scope', 'timeout', 'stopTimeout', 'private', 'dispose']
 
 /** What `App` and modules are declared by. Every word returns the object that it was called on. */
 export class Declarations {
   /** @internal */
-  protected readonly declared: Declared[] = []
+  protected declared: Declared[] = []
 
-  /** @internal Takes note of a declaration. */
-  protected declare(declared: Declared): this {
+  /** @internal Takes note of what was declared by a word. */
+  protected declare(_word: string, declared: Declared): this {
     this.declared.push(declared)
     return this
   }
@@ -78,11 +79,7 @@ export class Declarations {
    * ```
    */
   supply<T>(key: Key<T>, value: NoInfer<T>, options: SupplyOptions = {}): this {
-    checkKey('supply', key)
-    checkOptions('supply', options, ['as'])
-    if (value instanceof Promise) throw new InvalidError(`supply: \`${labelOfKey(key)}\` is given a promise; await it, or provide(...) it`)
-    const source = calledAt(this.supply)
-    return this.declare({ kind: 'supply', label: labelOfKey(key), source, value, keys: keysOf('supply', key, options), isBuiltIn: false })
+    return this.declare('supply', supplied('supply', key, value, calledAt(this.supply), options))
   }
 
   /**
@@ -100,7 +97,7 @@ export class Declarations {
    * }, { timeout: 5 })
    * ```
    *
-   * @throws InvalidError for what nobody could call.
+   * @throws InvalidError for what nobody could call, and for a class whose constructor takes more than its list gives; a default does not count.
    */
   provide<T, const D extends readonly Need[]>(key: Key<T>, deps: D, factory: Factory<NoInfer<T>, D>, options?: ProvideOptions): this
   provide<T>(key: Key<T>, factory: Factory<NoInfer<T>, []>, options?: ProvideOptions): this
@@ -112,18 +109,27 @@ export class Declarations {
     const label = labelOfKey(key)
     const deps = takeDeps(rest)
     const isGiven = typeof rest[0] === 'function'
+    if (!isGiven && key instanceof Token) {
+      throw new InvalidError(
+        `provide: ${quoted(label, source)} has no factory, and a token cannot be constructed; give it a function or a class, ` +
+          'or supply(...) a value that is ready',
+      )
+    }
     const made = isGiven ? rest.shift() : key
     const options = takeOptions<ProvideOptions>(rest, `provide: ${quoted(label, source)}`, PROVIDE_OPTIONS)
-    const call = !isGiven || isClass(made as object) ? constructing(made, deps.length, `provide: ${quoted(label, source)}`) : made
+    checkFlag(`provide: ${quoted(label, source)}: private`, options.private)
+    checkFlag(`provide: ${quoted(label, source)}: dispose`, options.dispose)
+    const isConstructed = !isGiven || isClass(made as object)
+    const call = isConstructed ? constructing(made, deps.length, `provide: ${quoted(label, source)}`) : made
     const recipe = readRecipe(call, deps, 'provide', label, source, options.dispose ?? true)
-    return this.declare(provided(recipe, keysOf('provide', key, options), options))
+    return this.declare('provide', provided(recipe, keysOf('provide', key, options), options))
   }
 
   /** Provides one key's value as another too: whoever asks for `key` is given that of `target`. */
   alias<T>(key: Key<T>, target: Key<T>): this {
     checkKey('alias', key)
     const recipe = readRecipe((value: unknown) => value, [target], 'alias', labelOfKey(key), calledAt(this.alias), false)
-    return this.declare({ ...provided(recipe, [key], {}), scope: INHERITED })
+    return this.declare('alias', { ...provided(recipe, [key], {}), scope: INHERITED })
   }
 
   /**
@@ -143,16 +149,18 @@ export class Declarations {
     const deps = takeDeps(rest)
     const label = (rest[0] as { name?: string } | undefined)?.name || labelOfKey(key)
     const recipe = readRecipe(rest[0], [key, ...deps], 'decorate', label, source)
-    return this.declare({ ...provided(recipe, [key], {}), isDecorator: true })
+    return this.declare('decorate', { ...provided(recipe, [key], {}), isDecorator: true })
   }
 
   /** Declares a value that is given when a scope is entered: `app.scope('session', [[User, user]], ...)`. */
-  context(key: Key, { scope = 'request' }: { scope?: string } = {}): this {
+  context(key: Key, options: { scope?: string } = {}): this {
     checkKey('context', key)
+    checkOptions('context', options, ['scope'])
+    const { scope = 'request' } = options
     if (scope === APP || scope === TRANSIENT) {
       throw new InvalidError(`context: \`${labelOfKey(key)}\` has the scope "${scope}", which nobody enters with values; use supply(...)`)
     }
-    return this.declare({ kind: 'context', label: labelOfKey(key), source: calledAt(this.context), keys: [key], scope })
+    return this.declare('context', { kind: 'context', label: labelOfKey(key), source: calledAt(this.context), keys: [key], scope })
   }
 
   /**
@@ -170,8 +178,8 @@ export class Declarations {
     const options = takeOptions<{ timeout?: number | null }>(rest, `invoke: ${quoted(label, source)}`, ['timeout'])
     const recipe = readRecipe(call, deps, 'invoke', label, source, false)
     checkRun(recipe, 'invoke')
-    checkSeconds('timeout', options.timeout)
-    return this.declare({ kind: 'invoke', label, source, recipe, timeout: options.timeout })
+    checkSeconds(`invoke: ${nameOf(recipe)}: timeout`, options.timeout)
+    return this.declare('invoke', { kind: 'invoke', label, source, recipe, timeout: options.timeout })
   }
 
   /**
@@ -185,16 +193,24 @@ export class Declarations {
     const source = calledAt(this.hook)
     const deps = takeDeps(rest)
     const given = rest[0]
-    if (typeof given !== 'object' || given === null) throw new InvalidError(`hook is given ${describe(given)}; give it { onStart, onStop }`)
     const hook = given as HookCalls & HookOptions & { after?: Others }
-    checkOptions('hook', hook, [...HOOK_OPTIONS, 'after'])
-    const label = labelOfHook(hook)
+    const label = labelOfHook(hook, source, [...HOOK_OPTIONS, 'after'])
     const [start, stop] = [hook.onStart, hook.onStop].map(call => {
       const recipe = call === undefined ? null : readRecipe(call, deps, 'hook', label, source, false)
       if (recipe !== null) checkRun(recipe, 'hook')
       return recipe
     })
-    return this.declare({ kind: 'hook', label, source, start: start!, stop: stop!, after: listOf(hook.after), ...timesOf(hook) })
+    const { timeout, stopTimeout } = hook
+    return this.declare('hook', {
+      kind: 'hook',
+      label,
+      source,
+      start: start!,
+      stop: stop!,
+      after: listOf(hook.after),
+      timeout,
+      stopTimeout,
+    })
   }
 
   /**
@@ -218,16 +234,18 @@ export class Declarations {
     const deps = takeDeps(rest)
     const recipe = readRecipe(rest.shift(), deps, 'worker', name, source, false)
     checkRun(recipe, 'worker')
-    const { after, timeout, stopTimeout, ...given } = takeOptions<WorkerOptions>(rest, `worker: ${nameOf(recipe)}`)
-    const policy = readPolicy(given)
+    const where = `worker: ${nameOf(recipe)}`
+    const { after, timeout, stopTimeout, ...given } = takeOptions<WorkerOptions>(rest, where, WORKER_OPTIONS)
+    const policy = readPolicy(given, where)
     if (timeout !== undefined && !policy.ready) {
-      throw new InvalidError(`worker: ${nameOf(recipe)} has a timeout, which is for its ready gate; add ready: true`)
+      throw new InvalidError(`${where} has a timeout, which is for its ready gate; add ready: true`)
     }
-    return this.declare({ kind: 'worker', label: name, source, recipe, policy, after: listOf(after), ...timesOf({ timeout, stopTimeout }) })
+    const times = timesOf(where, { timeout, stopTimeout })
+    return this.declare('worker', { kind: 'worker', label: name, source, recipe, policy, after: listOf(after), ...times })
   }
 
   /**
-   * Groups declarations. What is `private` in it is seen by it alone, and its decorators hold in it alone.
+   * Groups declarations. What is `private` in it is seen by it alone, and its decorators hold in it alone. Routes are the application's.
    *
    * ```js
    * app.module('billing', module => {
@@ -239,7 +257,7 @@ export class Declarations {
     if (typeof name !== 'string' || name === '')
       throw new InvalidError(`module has the name ${describe(name)}; use a text that is not empty`)
     const source = calledAt(this.module)
-    return this.declare({ kind: 'module', label: name, source, members: declaredBy(declare, `module '${name}'`) })
+    return this.declare('module', { kind: 'module', label: name, source, members: declaredBy(declare, `module '${name}'`) })
   }
 }
 
@@ -267,15 +285,25 @@ export function takeDeps(rest: unknown[]): readonly Need[] {
 }
 
 /** Takes the options, which are last. */
-export function takeOptions<T extends object>(rest: unknown[], where: string, known?: readonly string[]): Partial<T> {
+export function takeOptions<T extends object>(rest: unknown[], where: string, known: readonly string[]): Partial<T> {
   const [options = {}, ...more] = rest
   if (typeof options !== 'object' || options === null || more.length > 0) {
     throw new InvalidError(
       `${where} is given ${describe(more.length > 0 ? more[0] : options)}; give it a list of what it asks for, a function, options`,
     )
   }
-  if (known !== undefined) checkOptions(where, options, known)
+  checkOptions(where, options, known)
   return options
+}
+
+/** A value that is ready, as a declaration. */
+export function supplied(word: string, key: Key, value: unknown, source: string, options: SupplyOptions = {}): Supply {
+  checkKey(word, key)
+  const label = labelOfKey(key)
+  const where = `${word}: ${quoted(label, source)}`
+  checkOptions(where, options, ['as'])
+  if (value instanceof Promise) throw new InvalidError(`${where} is given a promise; await it, or provide(...) it`)
+  return { kind: 'supply', label, source, value, keys: keysOf(word, key, options), isBuiltIn: false }
 }
 
 function provided(recipe: Recipe, keys: readonly Key[], options: ProvideOptions): Provide {
@@ -299,7 +327,7 @@ function provided(recipe: Recipe, keys: readonly Key[], options: ProvideOptions)
     scope,
     isPrivate: options.private ?? false,
     isDecorator: false,
-    ...timesOf(options),
+    ...timesOf(`provide: ${nameOf(recipe)}`, options),
   }
 }
 
@@ -309,9 +337,9 @@ function keysOf(where: string, key: Key, { as = [] }: SupplyOptions): Key[] {
   return [key, ...as]
 }
 
-function timesOf({ timeout, stopTimeout }: { timeout?: Time; stopTimeout?: Time }): { timeout: Time; stopTimeout: Time } {
-  checkSeconds('timeout', timeout)
-  checkSeconds('stopTimeout', stopTimeout)
+function timesOf(where: string, { timeout, stopTimeout }: { timeout?: Time; stopTimeout?: Time }): { timeout: Time; stopTimeout: Time } {
+  checkSeconds(`${where}: timeout`, timeout)
+  checkSeconds(`${where}: stopTimeout`, stopTimeout)
   return { timeout, stopTimeout }
 }
 

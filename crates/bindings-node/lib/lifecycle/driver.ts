@@ -13,13 +13,14 @@
 import { AsyncResource } from 'node:async_hooks'
 
 import { FatalError, typed } from '../errors'
-import type { Logger } from '../logger'
+import { guarded, type Logger } from '../logger'
 import { report } from './events'
 import { Errors } from './failures'
 import type { Activity } from './handles'
 import { isPromise } from './held'
 import { type Command, type ManualClock, type NativeEvent, type Outcome, Run } from './native'
 import { type Lifetimes, nativeLifetimes } from './options'
+import { LONGEST } from './wait'
 import type { Wiring } from './wiring'
 
 /** One life of an application: what it is made of, and how. */
@@ -37,9 +38,6 @@ export interface Life {
 
 /** What can be told that it is cancelled, and ends by that. */
 export type Cancellable = Pick<Activity, 'cancel' | 'isEndedBy'>
-
-/** What a timer of the platform can wait at most, in milliseconds. */
-const LONGEST = 2 ** 31 - 1
 
 export abstract class Driver {
   readonly wiring: Wiring
@@ -67,7 +65,7 @@ export abstract class Driver {
     this.#life = life
     this.wiring = life.wiring
     this.lifetimes = life.lifetimes
-    this.logger = life.logger
+    this.logger = guarded(life.logger)
     this.run = new Run(life.wiring.plan, nativeLifetimes(life.lifetimes, life.drainTimeout), life.clock)
   }
 

@@ -1,8 +1,10 @@
 /** What hostloop gives to factories, hooks and workers. */
 
 import { InvalidError } from '../errors'
+import { describe } from './keys'
 import { checkOptions, checkSeconds } from './options'
-import { calledAt } from './source'
+import { calledAt, quoted } from './source'
+import { LONGEST } from './wait'
 
 /** Whether something is still wanted: its signal is made when somebody looks at it. */
 export class Activity {
@@ -98,27 +100,45 @@ export class Lifecycle {
    * @throws ConflictError once the application starts: hooks are added while values are made.
    */
   hook(hook: HookCalls & HookOptions): void {
-    checkOptions('hook', hook, HOOK_OPTIONS)
-    this.#adder.addHook(this.#op, { ...hook, label: labelOfHook(hook), source: calledAt(this.hook) })
+    const source = calledAt(this.hook)
+    this.#adder.addHook(this.#op, { ...hook, label: labelOfHook(hook, source, HOOK_OPTIONS), source })
   }
+}
+
+/** Waits this many milliseconds, or until a signal is aborted. */
+function passed(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(done, milliseconds)
+    function done(): void {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done)
+  })
 }
 
 /** What a hook may have, and one that is declared has `after` besides. */
 export const HOOK_OPTIONS = ['onStart', 'onStop', 'timeout', 'stopTimeout', 'name']
 
 /** Checks a hook, and returns what it is called. */
-export function labelOfHook(hook: HookCalls<never> & HookOptions): string {
-  const { onStart, onStop, name } = hook
+export function labelOfHook(hook: HookCalls<never> & HookOptions, source: string, known: readonly string[]): string {
+  const place = source === '' ? 'hook' : `hook (${source})`
+  checkOptions(place, hook, known)
+  const { onStart, onStop, name, timeout, stopTimeout } = hook
   for (const call of [onStart, onStop]) {
     if (call !== undefined && typeof call !== 'function')
-      throw new InvalidError('hook has an onStart or onStop that cannot be called; give functions')
+      throw new InvalidError(`${place} has an onStart or onStop that cannot be called; give functions`)
   }
   const first = onStart ?? onStop
-  if (first === undefined) throw new InvalidError('hook has neither onStart nor onStop; give it one of them')
-  checkSeconds('timeout', hook.timeout)
-  checkSeconds('stopTimeout', hook.stopTimeout)
+  if (first === undefined) throw new InvalidError(`${place} has neither onStart nor onStop; give it one of them`)
+  if (name !== undefined && (typeof name !== 'string' || name === ''))
+    throw new InvalidError(`${place} has the name ${describe(name)}; use a text that is not empty`)
   const own = first.name.replace(/^bound /, '')
-  return name ?? (own === '' || own === 'onStart' || own === 'onStop' ? 'hook' : own)
+  const label = name ?? (own === '' || own === 'onStart' || own === 'onStop' ? 'hook' : own)
+  checkSeconds(`hook: ${quoted(label, source)}: timeout`, timeout)
+  checkSeconds(`hook: ${quoted(label, source)}: stopTimeout`, stopTimeout)
+  return label
 }
 
 /** What a worker is given, after what it asked for. */
@@ -133,7 +153,7 @@ export interface WorkerContext {
   ready(): void
   /** Says that the worker is alive, for `watchdog`. */
   tick(): void
-  /** Waits this many seconds, or until the worker is to end. Returns whether it may go on. */
+  /** Waits this many seconds, from 0 on, or until the worker is to end. Returns whether it may go on. */
   sleep(seconds: number): Promise<boolean>
 }
 
@@ -171,17 +191,11 @@ export class WorkerHandle implements WorkerContext {
   }
 
   async sleep(seconds: number): Promise<boolean> {
+    if (typeof seconds !== 'number' || !(seconds >= 0))
+      throw new InvalidError(`sleep is given ${describe(seconds)}; give it seconds from 0 on`)
     const { signal } = this
     if (signal.aborted) return false
-    await new Promise<void>(resolve => {
-      const timer = setTimeout(done, seconds * 1000)
-      function done(): void {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      signal.addEventListener('abort', done)
-    })
+    for (let left = seconds * 1000; left >= 0 && !signal.aborted; left -= LONGEST) await passed(Math.min(left, LONGEST), signal)
     return !signal.aborted
   }
 

@@ -157,7 +157,7 @@ function pend({ recipe, place, timeout, stopTimeout }: Target, scope: Scope, mak
     },
   )
   if (place !== undefined) scope.values[place] = promise
-  scope.pend(promise)
+  scope.pend(promise, recipe)
   return promise
 }
 

@@ -93,20 +93,25 @@ export function readLifetimes(given: Partial<Lifetimes> = {}): Lifetimes {
 }
 
 /** The same of a policy. */
-export function readPolicy(given: Partial<Policy>): Policy {
-  const policy = merge('worker', POLICY, given)
-  oneOf('restart', policy.restart, 'never', 'on-failure', 'always')
-  oneOf('onExhausted', policy.onExhausted, 'stop-app', 'degrade', 'restart-dependents')
-  checkLength('backoff', policy.backoff)
-  checkLength('maxBackoff', policy.maxBackoff)
+export function readPolicy(given: Partial<Policy>, where = 'worker'): Policy {
+  const policy = merge(where, POLICY, given)
+  const named = (name: keyof Policy) => `${where}: ${name}`
+  oneOf(named('restart'), policy.restart, 'never', 'on-failure', 'always')
+  oneOf(named('onExhausted'), policy.onExhausted, 'stop-app', 'degrade', 'restart-dependents')
+  checkLength(named('backoff'), policy.backoff)
+  checkLength(named('maxBackoff'), policy.maxBackoff)
   for (const name of ['window', 'stableAfter'] as const)
-    checkNumber(name, policy[name], value => value > 0 && value < 1e9, 'seconds above 0')
-  checkSeconds('watchdog', policy.watchdog)
-  checkNumber('factor', policy.factor, value => value >= 1 && value <= 1000, 'a number from 1 to 1000')
-  checkNumber('jitter', policy.jitter, value => value >= 0 && value <= 1, 'a number from 0 to 1')
-  checkNumber('maxRestarts', policy.maxRestarts, value => Number.isInteger(value) && value >= 0 && value < 2 ** 32, '0 or more')
+    checkNumber(named(name), policy[name], value => value > 0 && value < 1e9, 'seconds above 0')
+  checkSeconds(named('watchdog'), policy.watchdog)
+  checkNumber(named('factor'), policy.factor, value => value >= 1 && value <= 1000, 'a number from 1 to 1000')
+  checkNumber(named('jitter'), policy.jitter, value => value >= 0 && value <= 1, 'a number from 0 to 1')
+  checkNumber(named('maxRestarts'), policy.maxRestarts, value => Number.isInteger(value) && value >= 0 && value < 2 ** 32, '0 or more')
+  checkFlag(named('ready'), policy.ready)
   return policy
 }
+
+/** The names of what a policy has. */
+export const POLICY_OPTIONS: readonly string[] = Object.keys(POLICY)
 
 /** Refuses what is neither a number of seconds above 0 nor null. */
 export function checkSeconds(name: string, value: unknown): void {
@@ -133,11 +138,23 @@ function withoutNull(given: object): object {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null))
 }
 
-/** Refuses options that there are not, such as those of another name. */
-export function checkOptions(where: string, given: object, known: readonly string[]): void {
+/** Refuses what is no object of options, and options that there are not, such as those of another name. */
+export function checkOptions(where: string, given: unknown, known: readonly string[], example = known[0]): asserts given is object {
+  checkObject(where, given, `{ ${example}: ... }`)
   for (const name of Object.keys(given)) {
     if (!known.includes(name)) throw new InvalidError(`${where} has the option ${name}; there are ${known.join(', ')}`)
   }
+}
+
+/** Refuses what is no object of options. */
+export function checkObject(where: string, given: unknown, example: string): asserts given is object {
+  if (typeof given !== 'object' || given === null || Symbol.iterator in given)
+    throw new InvalidError(`${where} is given ${describe(given)}; give it an object of options, such as ${example}`)
+}
+
+/** Refuses what is neither true nor false. */
+export function checkFlag(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') throw new InvalidError(`${name} is ${describe(value)}; use true or false`)
 }
 
 function checkLength(name: string, value: unknown): void {
@@ -154,7 +171,8 @@ function oneOf(name: string, value: string, ...known: string[]): void {
   }
 }
 
-function merge<T extends object>(where: string, defaults: T, given: Partial<T>): T {
+/** Fills in what is not given, and refuses what is no setting. */
+export function merge<T extends object>(where: string, defaults: T, given: Partial<T>): T {
   checkOptions(where, given, Object.keys(defaults))
   return { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
 }

@@ -42,7 +42,15 @@ export function readRecipe(call: unknown, deps: readonly Need[], word: string, l
 
 /** Reads a list of what is asked for. */
 export function readParameters(deps: readonly Need[], where: string): Parameter[] {
-  return deps.map((need, at) => (need === Lifecycle ? Lifecycle : readWanted(need, `${where}, dependency ${at + 1},`)))
+  return deps.map((need, at) => {
+    if (need === Lifecycle) return Lifecycle
+    const wanted = readWanted(need, `${where}, dependency ${at + 1},`)
+    if (wanted.key === Lifecycle || wanted.member === Lifecycle)
+      throw new InvalidError(
+        `${where}, dependency ${at + 1}, is a Lifecycle in lazy, optional or all; whoever is built asks for Lifecycle itself`,
+      )
+    return wanted
+  })
 }
 
 /** What of the parameters the graph meets, in order. */
@@ -63,6 +71,7 @@ export function isClass(call: object): boolean {
 /** Makes a recipe's call, of so many arguments, out of a class. */
 export function constructing(made: unknown, count: number, word: string): Callable {
   checkKey(word, made)
+  checkCount(made as unknown as Callable, count, word)
   const Constructor = made as unknown as new (...args: unknown[]) => unknown
   switch (count) {
     case 0:
@@ -76,6 +85,17 @@ export function constructing(made: unknown, count: number, word: string): Callab
     default:
       return (...args) => new Constructor(...args)
   }
+}
+
+/** Refuses a class that would not be given all that it takes. What has a default does not count. */
+function checkCount(made: Callable, count: number, word: string): void {
+  const taken = made.length
+  // The platform's own count what may be left out.
+  if (taken <= count || Function.prototype.toString.call(made).includes('[native code]')) return
+  throw new InvalidError(
+    `${word} constructs ${made.name || 'a class'}, which takes ${taken}, with ${count}; list a key for each parameter, or give a factory that ` +
+      'constructs it',
+  )
 }
 
 function styleOf(call: object): Style {

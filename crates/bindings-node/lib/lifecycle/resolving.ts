@@ -4,9 +4,9 @@ import { ClosedError, InvalidError } from '../errors'
 import { Assembly } from './assembly'
 import type { Container } from './container'
 import { currentScope, runIn } from './current'
-import { NO_ERROR } from './held'
 import { type Asked, describe, type Given, type Key, readWanted } from './keys'
 import { together } from './make'
+import { checkOptions } from './options'
 import { type GivenValues, Scope } from './scope'
 import { UNSET } from './values'
 
@@ -20,7 +20,9 @@ export abstract class Resolving extends Assembly {
    *
    * @throws NotProvidedError if nothing provides it, and whatever its factory throws.
    */
-  async resolve<N extends Asked>(need: N, { signal }: { signal?: AbortSignal } = {}): Promise<Given<N>> {
+  async resolve<N extends Asked>(need: N, options?: { signal?: AbortSignal }): Promise<Given<N>> {
+    if (options !== undefined) checkOptions('resolve', options, ['signal'])
+    const signal = options?.signal
     const container = this.running()
     const scope = currentScope(container)
     if (scope !== null) return scope.resolve(need)
@@ -33,12 +35,14 @@ export abstract class Resolving extends Assembly {
   }
 
   /**
-   * Enters a scope, calls a function in it, and closes it: what was made in it is taken back, by what the function throws if it does.
+   * Enters a scope, calls a function in it, and closes it: what was made in it is taken back, by what the function throws if it does. If the
+   * application stops before the function has ended, it is taken back by a `ClosedError`, which is thrown when the function ends.
    *
    * In the function, and in all that it calls and waits for, `app.resolve` gives what lives in the scope. Without a function, the scope that
-   * is returned is open until its `close`, and has a `resolve` of its own: `await using scope = app.scope('request')`.
+   * is returned is open until its `close`, and has a `resolve` of its own: `const scope = app.scope('request')`.
    *
-   * A scope is inside the one that the caller is in. `given` has the values that come with it, by their keys, as declared with `context`.
+   * A scope is inside the one that the caller is in, but that of a handler's list is no such: `app.scope('request')` in a handler is a second
+   * unit of work. `given` has the values that come with it, by their keys, as declared with `context`.
    */
   scope<T>(name: string, body: (scope: Scope) => T | PromiseLike<T>): Promise<T>
   scope<T>(name: string, given: GivenValues, body: (scope: Scope) => T | PromiseLike<T>): Promise<T>
@@ -94,7 +98,7 @@ async function inScope(open: () => Scope, body: (scope: Scope) => unknown): Prom
     await scope.end(error)
     throw error
   }
-  await scope.end(NO_ERROR)
+  await scope.finish()
   return result
 }
 
@@ -107,5 +111,9 @@ function askAll(container: Container, need: Asked, nodes: readonly number[], sig
 async function ask(container: Container, node: number, signal: AbortSignal | undefined): Promise<unknown> {
   const { label, depth } = container.wiring.node(node)
   if (depth === 0) return container.ask(node, signal)
-  throw new ClosedError(`\`${label}\` lives as long as the ${container.wiring.scopes[depth]}; ask for it inside that scope`)
+  const scope = container.wiring.scopes[depth]!
+  throw new ClosedError(
+    `\`${label}\` lives as long as the ${scope}; ask for it inside that scope: name it in the handler's list, or enter a scope of your own ` +
+      `with app.scope('${scope}', ...)`,
+  )
 }

@@ -7,10 +7,13 @@ import { type Exit, isPromise, NO_ERROR } from './held'
 import { type Asked, type Given, type Key, labelOfKey, readWanted } from './keys'
 import { Lazy } from './lazy'
 import type { Get } from './make'
-import { nameOf } from './recipe'
+import { nameOf, type Recipe } from './recipe'
 import type { Table } from './table'
 import { UNSET } from './values'
 import { within } from './wait'
+
+/** Why a scope is cut off that is inside of another. */
+const OUTER_ENDS = 'the one around it ends'
 
 /** Values that come with a scope, by their keys. */
 export type GivenValues = Iterable<readonly [Key, unknown]>
@@ -19,7 +22,8 @@ export type GivenValues = Iterable<readonly [Key, unknown]>
  * A scope that is open. `app.scope(...)` makes one.
  *
  * What was made is taken back in the reverse order. An error that the scope ends by is thrown into generators, and thrown again whatever they
- * do; a teardown that fails then is logged. If it ends well, what teardowns throw is thrown.
+ * do; a teardown that fails then is logged. If it ends well, what teardowns throw is thrown. One that is still open when the application stops,
+ * or the scope around it ends, is half done: it ends by a `ClosedError`.
  */
 export class Scope {
   /** @internal What was made in it, by the places of `Wiring.places`. */
@@ -28,10 +32,16 @@ export class Scope {
   readonly container: Container
   /** @internal */
   isClosed = false
+  /** What has ended it from outside, while whoever has entered it was not done. */
+  private cut: ClosedError | undefined = undefined
+  /** Its end, if that takes waiting. */
+  private ending: Promise<void> | undefined = undefined
   /** What is to be taken back, in the order in which it was made. */
   private exits: Exit[] | undefined = undefined
   /** What is being made. */
-  private pending: Set<Promise<unknown>> | undefined = undefined
+  private pending: Map<Promise<unknown>, Recipe> | undefined = undefined
+  /** What is just taken back, if that takes waiting. */
+  private leaving: Recipe | undefined = undefined
   private children: Set<Scope> | undefined = undefined
   private isUser = false
 
@@ -108,9 +118,9 @@ export class Scope {
   }
 
   /** @internal Notes that something is being made. */
-  pend(promise: Promise<unknown>): void {
-    const pending = (this.pending ??= new Set())
-    pending.add(promise)
+  pend(promise: Promise<unknown>, recipe: Recipe): void {
+    const pending = (this.pending ??= new Map())
+    pending.set(promise, recipe)
     const done = () => void pending.delete(promise)
     promise.then(done, done)
   }
@@ -142,15 +152,54 @@ export class Scope {
   end(error: unknown): void | Promise<void> {
     if (this.isClosed) return
     this.isClosed = true
-    if (this.children === undefined && this.pending === undefined) return this.leave(error)
-    return this.endInner().then(failures => this.leave(error, failures))
+    if (this.children === undefined && this.pending === undefined) {
+      const leaving = this.leave(error)
+      if (leaving !== undefined) this.ending = leaving
+      return leaving
+    }
+    this.ending = this.endInner().then(failures => this.leave(error, failures))
+    return this.ending
+  }
+
+  /** @internal Ends it although whoever has entered it is not done: what was made is taken back by an error. */
+  async cutOff(why: string): Promise<void> {
+    // Whoever closes it already is told of what fails.
+    if (this.isClosed) return this.ending?.catch(() => {})
+    this.cut = new ClosedError(`the scope "${this.name}" was closed before what runs in it had ended: ${why}`)
+    await this.end(this.cut)
+  }
+
+  /**
+   * @internal Ends it well.
+   *
+   * @throws ClosedError if it was cut off: nothing that was made in it has been kept.
+   */
+  finish(): void | Promise<void> {
+    this.refuseCutOff()
+    return this.end(NO_ERROR)
+  }
+
+  /** @internal Throws what it was cut off by. */
+  refuseCutOff(): void {
+    if (this.cut !== undefined) throw this.cut
   }
 
   private async endInner(): Promise<unknown[]> {
     const failures: unknown[] = []
-    for (const child of [...(this.children ?? [])].reverse()) await child.close().catch(failed => failures.push(failed))
-    await within(Promise.allSettled(this.pending ?? []), this.container.lifetimes.stopStepTimeout)
+    for (const child of [...(this.children ?? [])].reverse()) await child.cutOff(OUTER_ENDS).catch(failed => failures.push(failed))
+    const { lifetimes, logger } = this.container
+    const making = [...(this.pending?.keys() ?? [])]
+    if (await within(Promise.allSettled(making), lifetimes.stopStepTimeout)) return failures
+    const names = [...new Set(this.pending!.values())].map(nameOf).join(', ')
+    logger.error(
+      `hostloop: the scope "${this.name}" ends without ${names}, which did not come into being in ${lifetimes.stopStepTimeout} s`,
+    )
     return failures
+  }
+
+  /** @internal What its end waits for, as texts have it; empty if that is not a teardown. */
+  get waitsFor(): string {
+    return this.leaving === undefined ? '' : `: the teardown of ${nameOf(this.leaving)} does not end`
   }
 
   /** Leaves everything, the last first, whatever fails; then tells of that. */
@@ -168,11 +217,13 @@ export class Scope {
 
   private async leaveLater(leaving: Promise<void>, exit: Exit, error: unknown, failures: unknown[], cause: unknown): Promise<void> {
     let next = cause
+    this.leaving = exit.recipe
     try {
       await leaving
     } catch (failed) {
       next = this.note(exit, failed, failures, cause)
     }
+    this.leaving = undefined
     await this.leave(error, failures, next)
   }
 

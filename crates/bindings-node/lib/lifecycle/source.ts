@@ -3,8 +3,8 @@
 import { basename, isAbsolute, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** A frame of a stack, as text: the file, and the line. */
-const FRAME = /(?:\(|\s)([^()\s][^()]*?):(\d+):\d+\)?$/
+/** A frame of a stack, as text: the file, and the line. Code at the top level of a module has no name, and no parentheses. */
+const FRAMES = [/^at .*? \((.+):(\d+):\d+\)$/, /^at (?:async )?(.+):(\d+):\d+$/]
 
 /** Tells where a function that is running now was called, as `file.js:12`; empty if that cannot be known. */
 export function calledAt(called: (...args: never[]) => unknown): string {
@@ -15,8 +15,9 @@ export function calledAt(called: (...args: never[]) => unknown): string {
   // The text is made when it is asked for, and honours source maps.
   const { stack } = holder
   Error.stackTraceLimit = limit
-  const match = typeof stack === 'string' ? FRAME.exec(stack.trimEnd()) : null
-  return match === null ? '' : place(match[1]!, match[2]!)
+  const frame = typeof stack === 'string' ? stack.slice(stack.lastIndexOf('\n') + 1).trim() : ''
+  const match = FRAMES.map(shape => shape.exec(frame)).find(found => found !== null)
+  return match === undefined ? '' : place(match[1]!, match[2]!)
 }
 
 /** A file, relative to the current folder if it is inside, with a line. */

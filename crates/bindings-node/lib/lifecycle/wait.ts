@@ -1,5 +1,8 @@
 /** Waiting for something, but not for ever. */
 
+/** What a timer of the platform can wait at most, in milliseconds. */
+export const LONGEST = 2 ** 31 - 1
+
 /** Waits for a promise at most this many seconds, and returns whether it has ended. Throws what it is rejected by. */
 export async function within(promise: Promise<unknown>, seconds: number | null | undefined): Promise<boolean> {
   if (seconds === null || seconds === undefined) {
@@ -7,7 +10,7 @@ export async function within(promise: Promise<unknown>, seconds: number | null |
     return true
   }
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<boolean>(resolve => (timer = setTimeout(resolve, Math.min(seconds * 1000, 2 ** 31 - 1), false)))
+  const late = new Promise<boolean>(resolve => (timer = setTimeout(resolve, Math.min(seconds * 1000, LONGEST), false)))
   try {
     return await Promise.race([promise.then(() => true), late])
   } finally {

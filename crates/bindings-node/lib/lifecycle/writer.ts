@@ -4,7 +4,7 @@
  * The native graph checks everything in one pass and runs no code of the user's. What it returns is copied into lists once.
  */
 
-import { InvalidError, NotProvidedError, typed, WiringError } from '../errors'
+import { InvalidError, type Mistake, NotProvidedError, typed, WiringError } from '../errors'
 import { APP, type Declared, type DeclaredNode, INHERITED, type Time } from './declared'
 import { describe, type Key, labelOfKey, type Need, readWanted, Token, type Wanted } from './keys'
 import { Graph, type NativeMistakes, type NativeNeed, type NativeNode, type Plan } from './native'
@@ -25,8 +25,13 @@ export function wire(declared: readonly Declared[], overrides: readonly Declared
   writer.noteConforming()
   const told = writer.seal()
   if (told instanceof Wiring) return told
-  throw new WiringError(told.text, told.mistakes, told.warnings)
+  const mistakes = told.mistakes.map(mistake => writer.retell(mistake))
+  const text = told.mistakes.reduce((all, { text }, at) => all.replace(text, () => mistakes[at]!.text), told.text)
+  throw new WiringError(text, mistakes, told.warnings)
 }
+
+/** What lives as long as the application, and can be given no scope. */
+const LASTING: readonly string[] = ['worker', 'hook', 'invoke']
 
 interface Placed {
   readonly declared: DeclaredNode
@@ -73,6 +78,17 @@ class Writer {
         if (number !== wanted && Object.prototype.isPrototypeOf.call(other.prototype, key.prototype)) this.#graph.conforms(number, wanted)
       }
     }
+  }
+
+  /** Says what to do of what holds something that lives shorter, and can be given no scope. */
+  retell(mistake: Mistake): Mistake {
+    const [holder] = mistake.path
+    const found = this.#placed.find(({ declared: { label, source } }) => label === holder?.label && source === holder.source)
+    const scope = /the scope "([^"]*)"/.exec(mistake.fix)?.[1]
+    if (mistake.code !== 'leak' || scope === undefined || !LASTING.includes(found?.declared.kind ?? '')) return mistake
+    const held = mistake.path.at(-1)!.label
+    const fix = `${found!.declared.kind === 'invoke' ? 'an' : 'a'} ${found!.declared.kind} has no scope of its own; use app.scope('${scope}', ...) in it, and ask for \`${held}\` there`
+    return { ...mistake, fix, text: mistake.text.replace(mistake.fix, () => fix) }
   }
 
   #missing(need: Need): NotProvidedError {

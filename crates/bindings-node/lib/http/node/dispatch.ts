@@ -4,7 +4,7 @@ import { channel } from 'node:diagnostics_channel'
 import { IncomingMessage, ServerResponse } from 'node:http'
 
 import type { Exchange } from '../exchange'
-import { rethrow } from './failures'
+import { rethrow } from '../rethrow'
 import type { Message, Reply } from './internals'
 import { makeMessage } from './message'
 import { makeReply } from './reply'

@@ -19,13 +19,6 @@ export function systemError(code: string, syscall: string, where: { address: str
   return Object.assign(new Error(`${syscall} ${code}: ${text} ${place}`), { code, errno, syscall, ...where })
 }
 
-/** Throws in a tick of its own, so that it is an `uncaughtException` of the process, and stops nothing else. */
-export function rethrow(error: unknown): void {
-  process.nextTick(() => {
-    throw error
-  })
-}
-
 function numberOf(code: string): [number | undefined, string] {
   for (const [errno, [name, text]] of getSystemErrorMap()) if (name === code) return [errno, text]
   return [undefined, 'the operating system refused']

@@ -8,8 +8,9 @@
 import type { ServerResponse } from 'node:http'
 
 import type { Cause, Exchange } from '../exchange'
+import { rethrow } from '../rethrow'
 import { Endpoint } from './endpoint'
-import { aborted, failure, rethrow } from './failures'
+import { aborted, failure } from './failures'
 import { IdleTimer } from './idle'
 import { kNeedDrain, type Message, type Reply } from './internals'
 import type { NodeServer } from './server'
