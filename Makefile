@@ -109,7 +109,7 @@ $(NODE)/native/.built: $(VENV)/.installed $(NODE)/node_modules/.installed $(CORE
 
 $(NODE)/node_modules/.installed: $(NODE)/package-lock.json
 	@tools/check-node
-	cd $(NODE) && npm ci --silent --no-audit --no-fund
+	cd $(NODE) && npm install --no-save --silent --no-audit --no-fund
 	@touch $@
 
 # The programs of examples/ as well, and the packages as they are published.
