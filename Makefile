@@ -114,11 +114,11 @@ $(NODE)/node_modules/.installed: $(NODE)/package-lock.json
 
 # The programs of examples/ as well, and the packages as they are published.
 test-node: setup-node
+	tools/check-npm
 	cd examples/hello/node && npm ci --silent --no-audit --no-fund
 	cd examples/service/node && npm ci --silent --no-audit --no-fund
-	cd $(NODE) && npm test --silent
 	cd $(NODE) && HOSTLOOP_DOORBELL=1 node --test test/http-*.test.js test/process.test.js
-	tools/check-npm
+	cd $(NODE) && npm test --silent
 
 clean:
 	rm -rf target $(VENV) $(NODE)/node_modules $(NODE)/native $(NODE)/dist
