@@ -10,6 +10,7 @@ import argparse
 import json
 import statistics
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -31,8 +32,9 @@ ABOUT = {
 def server(wiring: str) -> Server:
     return Server(
         name=wiring,
-        distribution="hostloop",
-        command=(sys.executable, str(HERE / "handler_app.py"), "{port}", wiring),
+        package="hostloop",
+        folder=HERE,
+        command=(sys.executable, "handler_app.py", "{port}", wiring),
     )
 
 
@@ -48,7 +50,10 @@ def main() -> int:
     for name, about in ABOUT.items():
         request = Request("GET", f"/{name}", lambda body: body == b"Hello, World!")
         results = measure_case(
-            Case(name, 64, about, request), [server("hand"), server("graph")], plan
+            Case(name, 64, about, request),
+            [server("hand"), server("graph")],
+            plan,
+            {"hostloop": version("hostloop")},
         )
         raw[name] = {wiring: costs(outcomes) for wiring, outcomes in results.rounds.items()}
         hand, graph = (statistics.median(raw[name][wiring]) for wiring in ("hand", "graph"))
