@@ -1,40 +1,5 @@
-// A service under Vitest.
+// The other file, which Vitest runs in workers of their own.
 
-import { App, HTTPError } from 'hostloop'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { suite } from './suite.mjs'
 
-class Counter {
-  count = 0
-}
-
-const build = () =>
-  new App()
-    .provide(Counter)
-    .get('/', [Counter], (request, counter) => ({ count: ++counter.count }))
-    .get('/gone', () => {
-      throw new HTTPError(410, 'gone')
-    })
-
-let client
-
-beforeEach(async () => {
-  client = await build().test()
-})
-
-afterEach(() => client.close())
-
-test('values are made and injected', async () => {
-  expect(await (await client.get('/')).json()).toEqual({ count: 1 })
-  expect(await (await client.get('/')).json()).toEqual({ count: 2 })
-})
-
-test('errors are answered', async () => {
-  expect((await client.get('/gone')).status).toBe(410)
-})
-
-test('it serves', async () => {
-  const app = build()
-  await app.start({ port: 0 })
-  expect(await (await fetch(app.url)).json()).toEqual({ count: 1 })
-  await app.stop()
-})
+suite()
