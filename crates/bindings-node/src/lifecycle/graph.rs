@@ -160,7 +160,7 @@ impl Graph {
             .module(self.known_module(given.module)?, given.private.unwrap_or(false))
             .timeouts(given.start_timeout.map(duration).transpose()?, given.stop_timeout.map(duration).transpose()?)
             .after(given.after.unwrap_or_default().into_iter().map(|node| NodeId::new(node as usize)))
-            .lifetime(lifetime(&given.scope));
+            .lifetime(Lifetime::declared_as(&given.scope));
         if let Some(key) = given.provides {
             node = node.provides(self.known(key)?);
         }
@@ -194,28 +194,8 @@ impl Graph {
     }
 }
 
-fn lifetime(scope: &str) -> Lifetime {
-    match scope {
-        "transient" => Lifetime::Transient,
-        "inherited" => Lifetime::Inherited,
-        name => Lifetime::Scope(name.into()),
-    }
-}
-
 fn kind_of(name: &str) -> Result<NodeKind> {
-    const KINDS: [NodeKind; 10] = [
-        NodeKind::Value,
-        NodeKind::Context,
-        NodeKind::Factory,
-        NodeKind::Resource,
-        NodeKind::Decorator,
-        NodeKind::Invoke,
-        NodeKind::Hook,
-        NodeKind::Worker,
-        NodeKind::Listener,
-        NodeKind::Handler,
-    ];
-    KINDS.into_iter().find(|kind| kind.name() == name).ok_or_else(|| invalid(format!("no node is a {name:?}")))
+    NodeKind::declared_as(name).ok_or_else(|| invalid(format!("no node is a {name:?}")))
 }
 
 pub(super) fn told(diagnostic: &Diagnostic) -> NativeMistake {

@@ -1,6 +1,6 @@
 //! Commands, failures and events as objects.
 
-use hostloop::lifecycle::{Arg, CancelReason, CloseCause, Command, Event, Failure, FailureCause, HookId, NodeId, Op};
+use hostloop::lifecycle::{Arg, Command, Event, Failure, HookId, NodeId, Op};
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
@@ -72,35 +72,9 @@ pub(super) fn event(event: Event) -> NativeEvent {
 }
 
 pub(super) fn failure(failure: &Failure) -> NativeFailure {
-    let (cause, error) = match failure.cause {
-        FailureCause::Error(error) => ("error", Some(error as f64)),
-        FailureCause::TimedOut => ("timed out", None),
-        FailureCause::Cancelled => ("cancelled", None),
-        FailureCause::Exhausted => ("exhausted", None),
-        FailureCause::Silent => ("silent", None),
-        FailureCause::Deadlock => ("deadlock", None),
-        FailureCause::Closed => ("closed", None),
-    };
-    NativeFailure { node: index(failure.node), cause: cause.to_owned(), error, message: failure.message.clone() }
-}
-
-fn close_cause(cause: CloseCause) -> (&'static str, Option<f64>) {
-    match cause {
-        CloseCause::Normal => ("normal", None),
-        CloseCause::Error(error) => ("error", Some(error as f64)),
-        CloseCause::Unwanted => ("unwanted", None),
-        CloseCause::Superseded => ("superseded", None),
-    }
-}
-
-fn reason(reason: CancelReason) -> &'static str {
-    match reason {
-        CancelReason::Timeout => "timeout",
-        CancelReason::Shutdown => "shutdown",
-        CancelReason::Sibling => "sibling",
-        CancelReason::Unwanted => "unwanted",
-        CancelReason::Watchdog => "watchdog",
-    }
+    let Failure { node, cause, message } = failure;
+    let error = cause.error().map(|error| error as f64);
+    NativeFailure { node: index(*node), cause: cause.name().to_owned(), error, message: message.clone() }
 }
 
 fn index(node: NodeId) -> u32 {
@@ -129,7 +103,7 @@ pub(super) fn command(command: Command, hook_node: impl Fn(HookId) -> Option<Nod
             ..answered("construct", op)
         },
         Command::Finalize { op, node, instance, cause } => {
-            let (why, error) = close_cause(cause);
+            let (why, error) = (cause.name(), cause.error().map(|error| error as f64));
             NativeCommand {
                 node: Some(index(node)),
                 instance: Some(instance.to_bits() as f64),
@@ -155,7 +129,7 @@ pub(super) fn command(command: Command, hook_node: impl Fn(HookId) -> Option<Nod
             ..answered("drain", op)
         },
         Command::AwaitUsers { op } => answered("awaitUsers", op),
-        Command::Cancel { op, reason: why } => NativeCommand { why: Some(reason(why).to_owned()), ..answered("cancel", op) },
+        Command::Cancel { op, reason: why } => NativeCommand { why: Some(why.name().to_owned()), ..answered("cancel", op) },
         Command::Abandon { op } => answered("abandon", op),
         Command::Settle { ticket, outcome } => {
             let settled = NativeCommand { ticket: Some(ticket.to_bits() as f64), ..named("settle") };

@@ -92,7 +92,7 @@ impl Graph {
             .module(self.known_module(py, module)?, private)
             .timeouts(start_timeout.map(duration).transpose()?, stop_timeout.map(duration).transpose()?)
             .after(after.into_iter().map(NodeId::new))
-            .lifetime(lifetime(scope));
+            .lifetime(Lifetime::declared_as(scope));
         if let Some(key) = provides {
             node = node.provides(self.known(py, key)?);
         }
@@ -155,28 +155,8 @@ impl Graph {
     }
 }
 
-fn lifetime(scope: &str) -> Lifetime {
-    match scope {
-        "transient" => Lifetime::Transient,
-        "inherited" => Lifetime::Inherited,
-        name => Lifetime::Scope(name.into()),
-    }
-}
-
 fn kind_of(py: Python<'_>, name: &str) -> PyResult<NodeKind> {
-    const KINDS: [NodeKind; 10] = [
-        NodeKind::Value,
-        NodeKind::Context,
-        NodeKind::Factory,
-        NodeKind::Resource,
-        NodeKind::Decorator,
-        NodeKind::Invoke,
-        NodeKind::Hook,
-        NodeKind::Worker,
-        NodeKind::Listener,
-        NodeKind::Handler,
-    ];
-    KINDS.into_iter().find(|kind| kind.name() == name).ok_or_else(|| invalid(py, format!("no node is a {name:?}")))
+    NodeKind::declared_as(name).ok_or_else(|| invalid(py, format!("no node is a {name:?}")))
 }
 
 pub(super) fn told(diagnostic: &Diagnostic) -> Told {

@@ -1,6 +1,6 @@
 //! Commands, failures and events as tuples.
 
-use hostloop::lifecycle::{Arg, CancelReason, CloseCause, Command, Event, Failure, FailureCause, HookId, NodeId, Op};
+use hostloop::lifecycle::{Arg, Command, Event, Failure, HookId, NodeId, Op};
 use pyo3::{IntoPyObjectExt, prelude::*};
 
 /// An event: seconds of the clock, what, to which node, how long it took in seconds, more to be read.
@@ -28,39 +28,12 @@ pub(super) fn event(event: Event) -> EventRow {
 }
 
 pub(super) fn failure(failure: &Failure) -> FailureRow {
-    let (cause, error) = match failure.cause {
-        FailureCause::Error(error) => ("error", Some(error)),
-        FailureCause::TimedOut => ("timed out", None),
-        FailureCause::Cancelled => ("cancelled", None),
-        FailureCause::Exhausted => ("exhausted", None),
-        FailureCause::Silent => ("silent", None),
-        FailureCause::Deadlock => ("deadlock", None),
-        FailureCause::Closed => ("closed", None),
-    };
-    (failure.node.index(), cause, error, failure.message.clone())
+    let Failure { node, cause, message } = failure;
+    (node.index(), cause.name(), cause.error(), message.clone())
 }
 
 fn failures(all: &[Failure]) -> Vec<FailureRow> {
     all.iter().map(failure).collect()
-}
-
-fn close_cause(cause: CloseCause) -> (&'static str, Option<u64>) {
-    match cause {
-        CloseCause::Normal => ("normal", None),
-        CloseCause::Error(error) => ("error", Some(error)),
-        CloseCause::Unwanted => ("unwanted", None),
-        CloseCause::Superseded => ("superseded", None),
-    }
-}
-
-fn reason(reason: CancelReason) -> &'static str {
-    match reason {
-        CancelReason::Timeout => "timeout",
-        CancelReason::Shutdown => "shutdown",
-        CancelReason::Sibling => "sibling",
-        CancelReason::Unwanted => "unwanted",
-        CancelReason::Watchdog => "watchdog",
-    }
 }
 
 /// A command: the name of the container's method, and its arguments. None if it is not for this host.
@@ -76,8 +49,7 @@ pub(super) fn command(
             ("construct", number(op), node.index(), instance.to_bits(), args(&given)).into_py_any(py)
         }
         Command::Finalize { op, node, instance, cause } => {
-            let (cause, error) = close_cause(cause);
-            ("finalize", number(op), node.index(), instance.to_bits(), cause, error).into_py_any(py)
+            ("finalize", number(op), node.index(), instance.to_bits(), cause.name(), cause.error()).into_py_any(py)
         }
         Command::Forget { instances } => {
             ("forget", instances.into_iter().map(|instance| instance.to_bits()).collect::<Vec<_>>()).into_py_any(py)
@@ -97,7 +69,7 @@ pub(super) fn command(
             ("drain", number(op), node.index(), timeout.map(|timeout| timeout.as_secs_f64())).into_py_any(py)
         }
         Command::AwaitUsers { op } => ("await_users", number(op)).into_py_any(py),
-        Command::Cancel { op, reason: why } => ("cancel", number(op), reason(why)).into_py_any(py),
+        Command::Cancel { op, reason: why } => ("cancel", number(op), why.name()).into_py_any(py),
         Command::Abandon { op } => ("abandon", number(op)).into_py_any(py),
         Command::Settle { ticket, outcome } => match outcome {
             Ok(value) => ("settle", ticket.to_bits(), arg(value), None::<FailureRow>).into_py_any(py),

@@ -74,6 +74,24 @@ impl NodeKind {
         matches!(self, Self::Invoke | Self::Hook | Self::Worker | Self::Listener | Self::Handler)
     }
 
+    /// Returns the kind that a host declares by this word: the others than aliases and collections, which have calls of their own.
+    #[must_use]
+    pub fn declared_as(name: &str) -> Option<Self> {
+        const DECLARED: [NodeKind; 10] = [
+            NodeKind::Value,
+            NodeKind::Context,
+            NodeKind::Factory,
+            NodeKind::Resource,
+            NodeKind::Decorator,
+            NodeKind::Invoke,
+            NodeKind::Hook,
+            NodeKind::Worker,
+            NodeKind::Listener,
+            NodeKind::Handler,
+        ];
+        DECLARED.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Returns the word for it in texts.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -110,6 +128,16 @@ impl Lifetime {
     #[must_use]
     pub fn app() -> Self {
         Self::Scope("app".into())
+    }
+
+    /// Returns the lifetime that a host declares by this word: `transient`, `inherited`, or a scope's name.
+    #[must_use]
+    pub fn declared_as(word: &str) -> Self {
+        match word {
+            "transient" => Self::Transient,
+            "inherited" => Self::Inherited,
+            scope => Self::Scope(scope.into()),
+        }
     }
 }
 

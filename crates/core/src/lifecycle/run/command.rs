@@ -72,6 +72,25 @@ pub enum CloseCause {
     Superseded,
 }
 
+impl CloseCause {
+    /// Returns the word for it, the same in every language.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Error(_) => "error",
+            Self::Unwanted => "unwanted",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// Returns the number of the host's error, if it is one.
+    #[must_use]
+    pub fn error(self) -> Option<u64> {
+        if let Self::Error(error) = self { Some(error) } else { None }
+    }
+}
+
 /// Why something is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CancelReason {
@@ -85,6 +104,20 @@ pub enum CancelReason {
     Unwanted,
     /// It was silent for too long.
     Watchdog,
+}
+
+impl CancelReason {
+    /// Returns the word for it, the same in every language.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Shutdown => "shutdown",
+            Self::Sibling => "sibling",
+            Self::Unwanted => "unwanted",
+            Self::Watchdog => "watchdog",
+        }
+    }
 }
 
 /// What the host is to do.
@@ -164,6 +197,28 @@ pub enum FailureCause {
     Deadlock,
     /// Its scope is closed or closing.
     Closed,
+}
+
+impl FailureCause {
+    /// Returns the word for it, the same in every language.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Error(_) => "error",
+            Self::TimedOut => "timed out",
+            Self::Cancelled => "cancelled",
+            Self::Exhausted => "exhausted",
+            Self::Silent => "silent",
+            Self::Deadlock => "deadlock",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// Returns the number of the host's error, if it is one.
+    #[must_use]
+    pub fn error(&self) -> Option<u64> {
+        if let Self::Error(error) = self { Some(*error) } else { None }
+    }
 }
 
 /// What failed, and why.
