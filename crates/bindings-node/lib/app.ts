@@ -8,12 +8,12 @@ import { type At, listenAll, resolve } from './http/addresses'
 import { checkExitAfter, EXIT_AFTER, exitAfter as endProcess } from './http/exit'
 import { type Limits, readLimits, readTimeouts, type Timeouts } from './http/options'
 import type { Server } from './http/server'
-import { type Slot, Supervisor, takeSlot } from './http/workers'
+import { type Slot, takeSlot } from './http/slot'
 import type { Gate } from './lifecycle/activities'
 import type { AssemblyOptions, Outside } from './lifecycle/assembly'
 import type { Container } from './lifecycle/container'
 import { checkFlag, checkObject, checkOptions } from './lifecycle/options'
-import type { Reloads } from './lifecycle/watch'
+import { readReloads, type Reloads } from './lifecycle/watch'
 
 /** The settings of an application. */
 export interface AppOptions extends AssemblyOptions {
@@ -116,7 +116,8 @@ export class App extends Routed {
   async start(options: StartOptions = {}): Promise<this> {
     checkObject('start', options, '{ port: 3000 }')
     checkOptions('start', options, START_OPTIONS)
-    const { reload, ...at } = options
+    const { reload: reloads, ...at } = options
+    const reload = readReloads(reloads)
     const isServing = Object.values(at).some(value => value !== undefined)
     await this.live(isServing ? await this.listening(at) : CLOSED, { reload })
     return this
@@ -134,7 +135,8 @@ export class App extends Routed {
   async run(options: RunOptions = {}): Promise<void> {
     checkObject('run', options, '{ port: 3000 }')
     checkOptions('run', options, [...START_OPTIONS, 'workers', 'exitAfter'])
-    const { reload, exitAfter = EXIT_AFTER, workers = 1, ...at } = options
+    const { reload: reloads, exitAfter = EXIT_AFTER, workers = 1, ...at } = options
+    const reload = readReloads(reloads)
     checkExitAfter(exitAfter)
     const slot = takeSlot(workers)
     if (workers > 1 && slot === undefined) return this.supervise(workers, at)
@@ -191,6 +193,7 @@ export class App extends Routed {
   private async supervise(workers: number, at: At): Promise<void> {
     checkProgram()
     this.check()
+    const { Supervisor } = await import('./http/supervisor.js')
     const supervisor = new Supervisor(workers, await resolve(at), this.logger)
     if (!(await supervisor.run())) process.exitCode = 1
   }

@@ -1,5 +1,8 @@
 /** Every error of hostloop's: one small hierarchy under `HostloopError`, each class with a `code`. */
 
+import { describe } from './describe'
+import { flawOf, inner } from './http/field'
+
 /** The base of all of them. */
 export class HostloopError extends Error {
   /** What kind it is, for programs. */
@@ -25,7 +28,7 @@ export class ConflictError extends HostloopError {
   override readonly code: string = 'ERR_HOSTLOOP_CONFLICT'
 }
 
-/** The address cannot be listened on: it is in use, not this machine's, or not allowed. */
+/** The address cannot be listened on: it is in use, not this machine's, not allowed, or a path where no socket can be made. */
 export class AddressError extends HostloopError {
   override readonly code: string = 'ERR_HOSTLOOP_ADDRESS'
 }
@@ -154,12 +157,24 @@ export interface ValueProblem {
   wanted: string
 }
 
+/** What an `HTTPError` says besides its status and its detail. */
+export interface HTTPErrorOptions {
+  /** Default: the status's own name. */
+  title?: string
+  errors?: readonly ValueProblem[]
+  headers?: Readonly<Record<string, string>>
+  /** What it comes of, for the log; the client is not told. */
+  cause?: unknown
+}
+
 /**
  * Answers a request with problem details (RFC 9457) when thrown in a handler.
  *
  * ```js
  * throw new HTTPError(404, `no link is named ${code}`)
  * ```
+ *
+ * @throws InvalidError for what could not be sent, where it is made.
  */
 export class HTTPError extends HostloopError {
   override readonly code: string = 'ERR_HOSTLOOP_HTTP'
@@ -169,22 +184,51 @@ export class HTTPError extends HostloopError {
   readonly errors: readonly ValueProblem[] | undefined
   readonly headers: Readonly<Record<string, string>> | undefined
 
-  constructor(
-    status: number,
-    detail?: string,
-    more: { title?: string; errors?: readonly ValueProblem[]; headers?: Readonly<Record<string, string>>; cause?: unknown } = {},
-  ) {
+  constructor(status: number, detail?: string, more: HTTPErrorOptions = {}) {
+    checkProblem(status, detail, more)
     super(detail ? `${status}: ${detail}` : String(status), 'cause' in more ? { cause: more.cause } : {})
-    if (!Number.isInteger(status) || status < 400 || status > 599) {
-      const shown = typeof status === 'string' ? JSON.stringify(status) : String(status)
-      throw new InvalidError(`HTTPError has the status ${shown}; use 400 to 599, as a number`)
-    }
     this.status = status
     this.detail = detail
     this.title = more.title
     this.errors = more.errors
     this.headers = more.headers
   }
+}
+
+const HTTP_OPTIONS = ['title', 'errors', 'headers', 'cause']
+
+/** Refuses what cannot be sent, or would be left out of it. */
+function checkProblem(status: number, detail: unknown, more: HTTPErrorOptions): void {
+  if (!Number.isInteger(status) || status < 400 || status > 599)
+    throw new InvalidError(`HTTPError has the status ${describe(status)}; use 400 to 599, as a number`)
+  if (!isText(detail)) throw new InvalidError(`HTTPError has the detail ${describe(detail)}; give a text`)
+  if (!isRecord(more)) throw new InvalidError(`HTTPError is given ${describe(more)}; give it an object of options, such as { title: ... }`)
+  const unknown = Object.keys(more).find(name => !HTTP_OPTIONS.includes(name))
+  if (unknown !== undefined) throw new InvalidError(`HTTPError has the option ${unknown}; there are ${HTTP_OPTIONS.join(', ')}`)
+  const { title, errors, headers } = more
+  if (!isText(title)) throw new InvalidError(`HTTPError has the title ${describe(title)}; give a text`)
+  if (errors !== undefined && !Array.isArray(errors)) throw new InvalidError(`HTTPError has the errors ${describe(errors)}; give a list`)
+  if (headers !== undefined) checkHeaders(headers)
+}
+
+function checkHeaders(headers: Readonly<Record<string, unknown>>): void {
+  if (!isRecord(headers))
+    throw new InvalidError(
+      `HTTPError has the headers ${describe(headers)}; give an object of names and values, such as { 'retry-after': '5' }`,
+    )
+  for (const [name, value] of Object.entries(headers)) {
+    const flaw = flawOf(name, inner(String(value)))
+    if (flaw !== '') throw new InvalidError(`HTTPError: ${flaw}`)
+  }
+}
+
+function isText(value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
+}
+
+/** Whether it has properties to be read by their names, as no list has and no `Headers`. */
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !(Symbol.iterator in value)
 }
 
 const CLASSES: Record<string, new (message: string) => HostloopError> = {

@@ -19,10 +19,11 @@ export interface NativeHost {
   finish(low: number, high: number, trailers?: string): void
   abort(low: number, high: number): void
   read(low: number, high: number, token: number): void
-  takeBody(low: number): Buffer
-  takeBodyText(low: number): string
+  takeBody(low: number, high: number): Buffer
+  takeBodyText(low: number, high: number): string
   connect(token: number): [low: number, high: number]
   clientSend(low: number, high: number, bytes: Uint8Array): number
+  clientPause(low: number, high: number, isPaused: boolean): void
   clientClose(low: number, high: number): void
 }
 

@@ -17,6 +17,12 @@ use std::net::SocketAddr;
 use hostloop::{Cause, Chunk, Event, Handle, RequestHead};
 use http::{Method, Version};
 
+/// Records that fit in the array that both sides see.
+pub(crate) const CAPACITY: usize = 256;
+
+/// Bytes of text after which a batch is handed over. A header that a handler keeps is a part of the text in V8, and keeps all of it.
+const MUCH_TEXT: usize = 8 * 1024;
+
 /// Numbers in a record.
 pub(crate) const FIELDS: usize = 9;
 
@@ -32,6 +38,7 @@ pub(crate) enum Code {
     Received = 7,
     Access = 8,
     Shutdown = 9,
+    Writable = 10,
 }
 
 /// Bits 0-3 are the method, by its place in [`METHODS`].
@@ -70,6 +77,11 @@ impl Batch {
         self.records.clear();
         self.text.clear();
         self.bytes.clear();
+    }
+
+    /// Returns whether it is to be handed over before anything else is added.
+    pub(crate) fn is_full(&self) -> bool {
+        self.records.len() == CAPACITY || self.text.len() >= MUCH_TEXT
     }
 
     pub(crate) fn push_request(&mut self, handle: Handle, token: u64, head: &RequestHead, has_body: bool) {
@@ -122,6 +134,7 @@ impl Batch {
                 self.push_short(Code::Received, token, handle, 0);
                 self.bytes.push(bytes.into());
             }
+            Event::Writable { handle, token } => self.push_short(Code::Writable, token, handle, 0),
             Event::Access { token, entry } => {
                 let start = self.text.len();
                 self.text.extend_from_slice(access_line(&entry).as_bytes());
@@ -132,11 +145,6 @@ impl Batch {
             // The host starts no timers and watches no descriptors, Node has its own.
             _ => {}
         }
-    }
-
-    /// Returns whether a record has an entry in `bytes`.
-    pub(crate) fn has_bytes(record: &[u32; FIELDS]) -> bool {
-        record[0] == Code::Data as u32 || record[0] == Code::Received as u32
     }
 
     fn push_method(&mut self, method: &Method) -> u32 {

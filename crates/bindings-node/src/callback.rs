@@ -4,10 +4,7 @@ use std::{cell::Cell, ptr};
 
 use napi::sys;
 
-use crate::batch::{Batch, FIELDS};
-
-/// Records that fit in the array that both sides see. More take another call.
-pub(crate) const CAPACITY: usize = 256;
+use crate::batch::{Batch, CAPACITY, FIELDS};
 
 /// The public layer's function, and the asynchronous context that it is called in.
 pub(crate) struct Callback {
@@ -47,7 +44,7 @@ impl Callback {
         callback
     }
 
-    /// Hands a batch over, in as many calls as its records need. Microtasks and `nextTick` have run when it returns.
+    /// Hands a batch over. Microtasks and `nextTick` have run when it returns.
     pub(crate) fn call(&self, batch: &Batch) {
         if self.is_released.get() {
             return;
@@ -58,32 +55,28 @@ impl Callback {
             sys::napi_open_handle_scope(self.env, &mut scope);
             let mut text = ptr::null_mut();
             sys::napi_create_string_latin1(self.env, batch.text.as_ptr().cast(), batch.text.len() as isize, &mut text);
-            let mut bytes = batch.bytes.iter();
-            for records in batch.records.chunks(CAPACITY) {
-                ptr::copy_nonoverlapping(records.as_ptr().cast(), self.records, records.len() * FIELDS);
-                let buffers = self.buffers(records, &mut bytes);
-                self.call_once(records.len(), text, buffers);
-            }
+            let records = &batch.records[..batch.records.len().min(CAPACITY)];
+            ptr::copy_nonoverlapping(records.as_ptr().cast(), self.records, records.len() * FIELDS);
+            self.call_once(records.len(), text, self.buffers(&batch.bytes));
             sys::napi_close_handle_scope(self.env, scope);
         }
     }
 
-    /// Makes an array of the bytes that some of these records have.
+    /// Makes an array of the bytes that some records have.
     ///
     /// # Safety
     ///
     /// A handle scope is open.
-    unsafe fn buffers(&self, records: &[[u32; FIELDS]], bytes: &mut std::slice::Iter<'_, bytes::Bytes>) -> sys::napi_value {
+    unsafe fn buffers(&self, bytes: &[bytes::Bytes]) -> sys::napi_value {
         let mut array = ptr::null_mut();
-        let count = records.iter().filter(|record| Batch::has_bytes(record)).count();
         // SAFETY: the caller's promise; what is copied from is alive.
         unsafe {
-            if count == 0 {
+            if bytes.is_empty() {
                 sys::napi_get_undefined(self.env, &mut array);
                 return array;
             }
-            sys::napi_create_array_with_length(self.env, count, &mut array);
-            for (index, bytes) in (0..).zip(bytes.take(count)) {
+            sys::napi_create_array_with_length(self.env, bytes.len(), &mut array);
+            for (index, bytes) in (0..).zip(bytes) {
                 let mut buffer = ptr::null_mut();
                 sys::napi_create_buffer_copy(self.env, bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), &mut buffer);
                 sys::napi_set_element(self.env, array, index, buffer);

@@ -40,6 +40,10 @@ pub(crate) fn invalid(message: impl Into<String>) -> napi::Error<Code> {
     napi::Error::new(Code("ERR_HOSTLOOP_INVALID"), message.into())
 }
 
+pub(crate) fn stale() -> napi::Error<Code> {
+    napi::Error::new(Code("ERR_HOSTLOOP_STALE"), "the request has ended".to_owned())
+}
+
 pub(crate) fn closed() -> napi::Error<Code> {
     napi::Error::new(Code("ERR_HOSTLOOP_CLOSED"), "the server is closed; make a new one".to_owned())
 }

@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
     rc::Rc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -18,13 +19,13 @@ use napi::{
 use napi_derive::napi;
 
 use crate::{
-    batch::{Batch, FIELDS},
-    callback::{CAPACITY, Callback},
+    batch::{Batch, CAPACITY, FIELDS},
+    callback::Callback,
     direct::respond_function,
-    errors::{Result, closed, invalid, to_node},
+    errors::{Result, closed, invalid, stale, to_node},
     options::{self, NativeLimits, NativeTimeouts, duration, server_options},
     response,
-    socket::owned,
+    socket::take_over,
     uv::{Guest, Watch},
 };
 
@@ -48,7 +49,7 @@ pub(crate) struct Inner {
     later: RefCell<Vec<Event>>,
     batch: RefCell<Batch>,
     /// Bodies that came whole with their requests, by the request's place, until they are asked for or the request ends.
-    bodies: RefCell<Vec<Bytes>>,
+    bodies: RefCell<Vec<(Handle, Bytes)>>,
     callback: Callback,
     watch: Cell<Option<Watch>>,
     cleanup: Cell<sys::napi_async_cleanup_hook_handle>,
@@ -119,11 +120,11 @@ impl Host {
         Ok(engine.listener_address(listener).map_err(to_node)?.to_string())
     }
 
-    /// Takes over a descriptor that listens already, and returns its address. Descriptors below 3 are refused.
+    /// Takes over a descriptor that listens already, and returns its address. One that is refused is left as it is.
     #[napi]
     pub fn listen_fd(&self, fd: i32) -> Result<String> {
         let Inner { engine, server, .. } = &*self.inner;
-        let listener = engine.http_listen_fd(*server, owned(fd)?, 0).map_err(to_node)?;
+        let listener = take_over(fd, |copy| engine.http_listen_fd(*server, copy, 0).map_err(to_node))?;
         Ok(engine.listener_address(listener).map_err(to_node)?.to_string())
     }
 
@@ -148,11 +149,11 @@ impl Host {
         self.inner.engine.http_disconnect(self.inner.server, only_idle).map_err(to_node)
     }
 
-    /// Stops accepting; `Closed` is reported for the server when the last connection has ended.
+    /// Stops accepting; `Closed` is reported for the server when the last connection has ended. Without a time it waits without end.
     #[napi]
     pub fn drain(&self, timeout: Option<f64>) -> Result<()> {
-        let timeout = timeout.map(duration).transpose()?;
-        self.inner.engine.http_drain(self.inner.server, timeout).map_err(to_node)
+        let timeout = timeout.map_or(Ok(Duration::MAX), duration)?;
+        self.inner.engine.http_drain(self.inner.server, Some(timeout)).map_err(to_node)
     }
 
     /// Ends everything now. `Shutdown` is the last that is reported.
@@ -223,8 +224,8 @@ impl Host {
 
     /// Takes the body that came with a request, as a `Buffer`.
     #[napi(ts_return_type = "Buffer")]
-    pub fn take_body<'env>(&self, env: &'env Env, low: u32) -> napi::Result<Unknown<'env>> {
-        let body = self.inner.take_body(low);
+    pub fn take_body<'env>(&self, env: &'env Env, low: u32, high: u32) -> Result<Unknown<'env>> {
+        let body = self.inner.take_body(handle(low, high))?;
         let mut value = ptr::null_mut();
         // SAFETY: the bytes are copied in the call.
         unsafe {
@@ -235,8 +236,8 @@ impl Host {
 
     /// Takes the body that came with a request, decoded as UTF-8. What is not UTF-8 becomes U+FFFD.
     #[napi(ts_return_type = "string")]
-    pub fn take_body_text<'env>(&self, env: &'env Env, low: u32) -> napi::Result<Unknown<'env>> {
-        let body = self.inner.take_body(low);
+    pub fn take_body_text<'env>(&self, env: &'env Env, low: u32, high: u32) -> Result<Unknown<'env>> {
+        let body = self.inner.take_body(handle(low, high))?;
         let mut value = ptr::null_mut();
         // SAFETY: the bytes are copied in the call.
         unsafe {
@@ -257,6 +258,12 @@ impl Host {
     pub fn client_send(&self, low: u32, high: u32, bytes: Unknown<'_>) -> Result<u32> {
         let bytes = response::body(&bytes)?;
         self.inner.engine.client_send(handle(low, high), &bytes).map(|sent| sent as u32).map_err(to_node)
+    }
+
+    /// Leaves what the server writes with it, or takes it again.
+    #[napi]
+    pub fn client_pause(&self, low: u32, high: u32, is_paused: bool) -> Result<()> {
+        self.inner.engine.client_pause(handle(low, high), is_paused).map_err(to_node)
     }
 
     /// Goes away, as a client does that is killed.
@@ -329,6 +336,10 @@ impl Inner {
         for event in self.later.take().into_iter().chain(events.drain()) {
             is_last |= matches!(event, Event::Shutdown);
             self.push(&mut batch, event);
+            if batch.is_full() {
+                self.callback.call(&batch);
+                batch.clear();
+            }
         }
         self.events.replace(events);
         if !batch.records.is_empty() {
@@ -344,7 +355,7 @@ impl Inner {
         match event {
             Event::Request { handle, token, head, body } => {
                 batch.push_request(handle, token, &head, body.is_some());
-                if let Some(body) = body.filter(|body| !body.is_empty()) {
+                if let Some(body) = body {
                     self.keep_body(handle, body);
                 }
             }
@@ -352,7 +363,7 @@ impl Inner {
                 if let Event::Closed { handle, .. } = event
                     && handle.kind() == Some(hostloop::Kind::Request)
                 {
-                    self.take_body(handle.index() as u32);
+                    self.drop_body(handle);
                 }
                 batch.push_event(event);
             }
@@ -362,13 +373,22 @@ impl Inner {
     fn keep_body(&self, handle: Handle, body: Bytes) {
         let mut bodies = self.bodies.borrow_mut();
         if bodies.len() <= handle.index() {
-            bodies.resize_with(handle.index() + 1, Bytes::new);
+            bodies.resize_with(handle.index() + 1, || (Handle::from_bits(0), Bytes::new()));
         }
-        bodies[handle.index()] = body;
+        bodies[handle.index()] = (handle, body);
     }
 
-    fn take_body(&self, place: u32) -> Bytes {
-        self.bodies.borrow_mut().get_mut(place as usize).map(std::mem::take).unwrap_or_default()
+    fn drop_body(&self, handle: Handle) {
+        if let Some(kept) = self.bodies.borrow_mut().get_mut(handle.index()) {
+            *kept = (Handle::from_bits(0), Bytes::new());
+        }
+    }
+
+    /// The request may have ended, and its place be another's, in a batch whose end has not come to JavaScript yet.
+    fn take_body(&self, handle: Handle) -> Result<Bytes> {
+        let mut bodies = self.bodies.borrow_mut();
+        let kept = bodies.get_mut(handle.index()).filter(|(of, _)| *of == handle);
+        kept.map(|(_, body)| std::mem::take(body)).ok_or_else(stale)
     }
 }
 

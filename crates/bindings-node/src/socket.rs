@@ -1,6 +1,6 @@
 //! Sockets that a supervisor binds and its workers serve.
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use hostloop::Address;
 use napi_derive::napi;
@@ -42,11 +42,16 @@ impl ListeningSocket {
     }
 }
 
-/// Takes over a descriptor that this process inherited.
-pub(crate) fn owned(fd: i32) -> Result<OwnedFd> {
+/// Takes over a descriptor of this process, if a copy of it is taken. One that is refused stays as it is.
+pub(crate) fn take_over<T>(fd: i32, take: impl FnOnce(OwnedFd) -> Result<T>) -> Result<T> {
+    let refused = || invalid(format!("descriptor {fd} is not a socket that listens; give one that was inherited"));
     if fd < 3 {
-        return Err(invalid(format!("descriptor {fd} is not a socket that listens; give one that was inherited")));
+        return Err(refused());
     }
-    // SAFETY: a worker gives each descriptor once, which its supervisor opened for it alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    // SAFETY: it is borrowed for this call alone, which fails if it is not open.
+    let copy = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned().map_err(|_| refused())?;
+    let taken = take(copy)?;
+    // SAFETY: who gives a descriptor gives it up, and the copy is in use.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    Ok(taken)
 }

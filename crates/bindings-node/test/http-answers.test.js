@@ -28,6 +28,8 @@ describe('what a handler returns', () => {
   const cases = [
     ['text', () => 'héllo', 200, 'text/plain; charset=utf-8', 'héllo'],
     ['a promise of text', async () => 'later', 200, 'text/plain; charset=utf-8', 'later'],
+    // biome-ignore lint/suspicious/noThenProperty: it is what is tried.
+    ['what settles twice', () => ({ then: settle => (settle('first'), settle('second')) }), 200, 'text/plain; charset=utf-8', 'first'],
     ['undefined', () => undefined, 204, null, ''],
     ['null', () => null, 200, 'application/json', 'null'],
     ['a number', () => 7, 200, 'application/json', '7'],
@@ -156,6 +158,13 @@ describe('what cannot be sent', () => {
       'a content-length that is wrong',
       () => new HostResponse('abc', { headers: { 'content-length': '7' } }),
       /says 7, the body has 3 bytes/,
+    ],
+    [
+      'a first piece that is neither text nor bytes',
+      async function* () {
+        yield { a: 1 }
+      },
+      /a stream gave/,
     ],
     ['a transfer-encoding', () => new HostResponse('abc', { headers: { 'transfer-encoding': 'chunked' } }), /written by the engine/],
   ]

@@ -131,6 +131,40 @@ describe('a client that leaves', () => {
     await server.close()
   })
 
+  test('together with others gives its body to nobody', async () => {
+    const told = new EventEmitter()
+    let left
+    const { server, port } = await serving({
+      'POST /left': request => {
+        left = request
+        told.emit('left')
+        return new Promise(() => {})
+      },
+      'POST /next': request => request.text(),
+      // What the engine tells in one turn: this, that the other has left, and that the next has come.
+      'GET /read': async () => {
+        const read = left.text().then(
+          text => `read ${text}`,
+          error => error.name,
+        )
+        told.emit('read', read)
+        return ''
+      },
+    })
+    const [leaving, reading, next] = [await connect(port), await connect(port), await connect(port)]
+    leaving.write('POST /left HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nmine')
+    await once(told, 'left')
+    const read = once(told, 'read')
+    reading.write('GET /read HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    leaving.resetAndDestroy()
+    next.write('POST /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6\r\n\r\nsecret')
+    assert.match(await everything(next), /secret$/)
+    const [seen] = await read
+    assert.match(await seen, /^(read mine|StaleError|ClientDisconnected)$/)
+    reading.destroy()
+    await server.close()
+  })
+
   test('is not known by a request that was answered', async () => {
     let seen
     const { server, port } = await serving({
@@ -221,6 +255,62 @@ describe('the end of a server', () => {
     await server.drain(0.05)
     assert.match(await everything(socket), /^HTTP\/1.1 503 /)
     assert.deepEqual([seen.aborts, seen.causes], [1, ['drained']])
+  })
+
+  test('a request whose body is refused as it comes is answered for, whatever its handler says', async () => {
+    const { server, port } = await serving({ 'POST /': () => 'at once' })
+    for (const body of ['zz\r\n', '5\r\nhelloXX', '0\r\nnot a trailer\r\n\r\n']) {
+      const socket = await connect(port, `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${body}`)
+      assert.match(await everything(socket), /^HTTP\/1.1 400 /)
+    }
+    await server.close()
+  })
+
+  test('a drain without end waits for what takes longer than the setting', async () => {
+    const late = new EventEmitter()
+    const { server, port } = await serving(
+      {
+        'GET /': async () => {
+          setTimeout(() => late.emit('answer'), 100)
+          await once(late, 'answer')
+          return 'late'
+        },
+      },
+      { timeouts: { drain: 0.02 } },
+    )
+    const socket = await connect(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await once(late, 'newListener')
+    await server.drain(null)
+    assert.match(await everything(socket), /^HTTP\/1.1 200 .*late$/s)
+  })
+
+  test('what a handler answers to an engine that has just ended goes nowhere, without an error', async () => {
+    const lines = []
+    const keep = line => void lines.push(line)
+    let server
+    const routes = {
+      'GET /now': () => {
+        server.close()
+        return 'x'
+      },
+      'GET /then': async () => {
+        await server.close()
+        throw new Error('after the end')
+      },
+      'GET /stream': async function* () {
+        server.close()
+        yield 'x'
+      },
+    }
+    for (const path of ['/now', '/then', '/stream']) {
+      const made = await serving(routes, { logger: { ...QUIET, error: keep } })
+      server = made.server
+      const socket = await connect(made.port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+      await everything(socket)
+      await server.close()
+    }
+    assert.equal(lines.length, 1, 'the error is the handler’s own')
+    assert.match(lines[0], /after the end/)
   })
 
   test('a closed server refuses to be used, and can be closed again', async () => {

@@ -55,7 +55,6 @@ async function uncaught(call) {
 
 describe('an error that cannot be answered', () => {
   for (const [name, error] of [
-    ['a header that would break the response', new HTTPError(404, 'none', { headers: { 'x-a': 'a\nb' } })],
     ['what JSON cannot hold', new HTTPError(422, 'bad', { errors: [{ in: 'body', name: 'n', got: 1n, wanted: 'a number' }] })],
     ['a header of the engine', new HTTPError(404, 'none', { headers: { 'content-length': '1' } })],
   ]) {

@@ -28,7 +28,7 @@ describe('the head', () => {
   test('a Host that makes no URL is a 400 where the URL is needed', async () => {
     const refused = await seen(r => r.real(), { headers: { host: 'x:99999' } })
     assert.equal(refused.status, 400)
-    assert.match(refused.problem.detail, /URL "http:\/\/x:99999\/x" cannot be read/)
+    assert.match(refused.problem.detail, /URL "http:\/\/x:99999\/" cannot be read/)
   })
 
   test('method, url, path, query', async () => {
@@ -105,7 +105,7 @@ describe('the body', () => {
       },
       body,
     ],
-    ['a clone and the original', async r => [await r.clone().text(), await r.text()], [body, body]],
+    ['a clone and the original', async r => [await r.clone().text(), r.bodyUsed, await r.text()], [body, false, body]],
     ["the platform's Request", async r => r.real().text(), body],
     ['new Request', async r => new Request(r).text(), body],
   ]
@@ -131,8 +131,20 @@ describe('the body', () => {
     assert.equal(await seen(read, { body: 'x' }), 'refused')
   })
 
+  test('that was read cannot be copied or sent on', async () => {
+    const read = async r => {
+      await r.text()
+      assert.equal(r.redirect, 'follow', 'what has nothing to do with the body is still there')
+      assert.throws(() => r.clone(), TypeError)
+      assert.throws(() => new Request(r.real()), TypeError)
+      return r.real().bodyUsed
+    }
+    assert.equal(await seen(read, { body: 'x' }), true)
+  })
+
   test('that is none', async () => {
-    assert.deepEqual(await seen(async r => [r.body, await r.text()], { method: 'GET' }), [null, ''])
+    const twice = async r => [r.body, await r.text(), await r.text(), r.bodyUsed]
+    assert.deepEqual(await seen(twice, { method: 'GET' }), [null, '', '', false])
     assert.deepEqual(await seen(async r => [r.body, await r.text()]), [null, ''])
   })
 
@@ -207,8 +219,8 @@ describe('what is given to a server', () => {
       { code: 'ERR_HOSTLOOP_CONFLICT', message: /`GET \/there` is given twice/ },
     ],
     ['a path that does not begin with a slash', () => server.route('GET', 'a', () => 'x'), invalid(/`a` must start with `\/`/)],
-    ['a path that is no text', () => server.route('GET', 5, () => 'x'), invalid(/path is 5; give a text/)],
-    ['a parameter twice', () => server.route('GET', '/{a}/{a}', () => 'x'), invalid(/the parameter `a` twice; rename one/)],
+    ['a path that is no text', () => server.route('GET', 5, () => 'x'), invalid(/route GET 5 has the path 5; give a text/)],
+    ['a parameter twice', () => server.route('GET', '/{a}/{a}', () => 'x'), invalid(/two parameters of the name a; give each its own/)],
     ['a method that is no text', () => server.route(5, '/x', () => 'x'), invalid(/method is 5; give a text/)],
     ['a handler that is no function', () => server.route('GET', '/x', 'x'), invalid(/route GET \/x is given "x"; give a function/)],
     ['a fallback that is no function', () => server.fallback(5), invalid(/fallback is given 5; give a function/)],

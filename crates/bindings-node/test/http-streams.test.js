@@ -26,10 +26,10 @@ function serving(t, handler, options = {}) {
 }
 
 /** Asks on a connection of its own. */
-async function ask(port) {
+async function ask(port, method = 'GET') {
   const socket = net.connect(port, '127.0.0.1').on('error', () => {})
   await once(socket, 'connect')
-  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  socket.write(`${method} / HTTP/1.1\r\nHost: a\r\n\r\n`)
   return socket.setEncoding('latin1')
 }
 
@@ -97,6 +97,41 @@ describe('a source that nobody wants any more', () => {
     await arrived.promise
     socket.destroy()
     await cancelled.promise
+  })
+
+  test('is ended when the client leaves in the middle of a flood', SOON, async t => {
+    const ended = deferred()
+    const { port, errors } = serving(t, async function* () {
+      try {
+        for (;;) yield 'x'.repeat(100)
+      } finally {
+        ended.resolve()
+      }
+    })
+    const socket = await ask(port)
+    await once(socket, 'data')
+    socket.destroy()
+    await ended.promise
+    const alive = await fetch(`http://127.0.0.1:${port}/alive`)
+    assert.deepEqual([await alive.text(), errors], ['yes', []])
+  })
+
+  test('is cancelled when the client wants no body', SOON, async t => {
+    const [cancelled, ended] = [deferred(), deferred()]
+    let makes
+    const { port } = serving(t, () => makes())
+    makes = () => new Response(silent(cancelled.resolve).stream)
+    await ask(port, 'HEAD')
+    await cancelled.promise
+    makes = async function* () {
+      try {
+        for (;;) yield 'x'
+      } finally {
+        ended.resolve()
+      }
+    }
+    await ask(port, 'HEAD')
+    await ended.promise
   })
 
   /** Gives a source once the client has left, and waits until it is told that it has ended. */

@@ -263,7 +263,7 @@ test('what lives as long as the application and can have no scope is told to ent
     () => app.check(),
     ({ mistakes, message }) => {
       const [worker, store] = ['main', 'Store'].map(label => mistakes.find(({ path }) => path[0].label === label))
-      assert.equal(worker.fix, "a worker has no scope of its own; use app.scope('request', ...) in it, and ask for `Session` there")
+      assert.equal(worker.fix, 'a worker has no scope of its own; open the scope "request" in it, and ask for `Session` there')
       assert.match(store.fix, /^give `Store` the scope "request"/)
       for (const { text } of mistakes) assert.ok(message.includes(text))
       return true

@@ -381,49 +381,6 @@ test('what would break a response is refused, with the codes of node:http', asyn
   assert.deepEqual([response.status, await response.text()], [200, 'fine'])
 })
 
-test('writing after the end is an error event, and told to the callback', async t => {
-  const codes = []
-  const told = new Promise(resolve => {
-    serve(t, (request, response) => {
-      response.on('error', error => codes.push(error.code))
-      response.end('body')
-      response.write('more', error => resolve(codes.push(error.code)))
-    }).then(({ url }) => fetch(url))
-  })
-  await told
-  await new Promise(setImmediate)
-  assert.deepEqual(codes, ['ERR_STREAM_WRITE_AFTER_END', 'ERR_STREAM_WRITE_AFTER_END'])
-})
-
-test('finish, then close, are emitted once each, for both', async t => {
-  const { told, record } = recorder()
-  const closed = new Promise(resolve => {
-    serve(t, (request, response) => {
-      record('request', request, 'aborted', 'end', 'close')
-      record('response', response, 'prefinish', 'finish', 'close', 'error')
-      record('socket', request.socket, 'close', 'error')
-      request.on('close', resolve)
-      response.end('body', () => assert.equal(response.closed, false))
-      assert.deepEqual([response.writableEnded, response.finished, response.headersSent], [true, true, true])
-      response.on('finish', () => assert.equal(response.writableFinished, true))
-      response.on('close', () => assert.deepEqual([response.socket, response.destroyed, response.closed], [null, true, true]))
-    }).then(({ url }) => fetch(url))
-  })
-  await closed
-  assert.deepEqual(told, ['response prefinish', 'response finish', 'response close', 'request end', 'request close'])
-})
-
-test('callbacks of write and end are called', async t => {
-  const called = []
-  const { url } = await serve(t, (request, response) => {
-    response.write('a', () => called.push('a'))
-    response.write('', () => called.push('empty'))
-    setImmediate(() => response.end('b', () => called.push('end')))
-  })
-  await (await fetch(url)).text()
-  assert.deepEqual(called, ['a', 'empty', 'end'])
-})
-
 test('flushHeaders sends the head before there is a body', async t => {
   let finish
   const { url } = await serve(t, (request, response) => {
@@ -537,17 +494,4 @@ test('the channels of node:http tell of requests', async t => {
     ['start', '/x', true, true, 200],
     ['finish', 202],
   ])
-})
-
-test('what a listener enters into an AsyncLocalStorage stays with its request', async t => {
-  const { AsyncLocalStorage } = require('node:async_hooks')
-  const storage = new AsyncLocalStorage()
-  const { url } = await serve(t, (request, response) => {
-    assert.equal(storage.getStore(), undefined)
-    storage.enterWith(request.url)
-    request.resume().on('end', () => setImmediate(() => response.end(storage.getStore())))
-  })
-  const paths = Array.from({ length: 20 }, (_, index) => `/${index}`)
-  const answers = await Promise.all(paths.map(async path => (await fetch(url + path, { method: 'POST', body: 'x' })).text()))
-  assert.deepEqual(answers, paths)
 })

@@ -1,7 +1,8 @@
 /** The server object of `createServer`: where it listens, how it ends, what can be set. */
 
 const assert = require('node:assert/strict')
-const { once } = require('node:events')
+const dns = require('node:dns/promises')
+const { EventEmitter, getEventListeners, once } = require('node:events')
 const fs = require('node:fs')
 const http = require('node:http')
 const net = require('node:net')
@@ -9,6 +10,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { test } = require('node:test')
 
+const { Server } = require('../dist/http/server')
 const { connect, createServer, deferred, serve, stop } = require('./support/node-http')
 
 const hello = (request, response) => response.end('hello')
@@ -109,6 +111,45 @@ test('a name that does not resolve is an error event', async t => {
   assert.equal(error.syscall, 'getaddrinfo')
 })
 
+test('a port that is free at one address of a name and taken at another is given up for one that is free at both', async t => {
+  const addresses = Object.values(os.networkInterfaces()).flatMap(found => found.map(({ address }) => address))
+  if (!addresses.includes('::1')) return t.skip('this machine has no IPv6')
+  t.mock.method(dns, 'lookup', async () => [{ address: '127.0.0.1' }, { address: '::1' }])
+  const other = new Server()
+  t.after(() => other.close())
+  const { listen } = Server.prototype
+  t.mock.method(Server.prototype, 'listen', function (address, options) {
+    // Whoever was quicker.
+    if (address.startsWith('[::1]') && other.addresses.length === 0) listen.call(other, address)
+    return listen.call(this, address, options)
+  })
+  const server = make(t, hello)
+  await new Promise((resolve, reject) => server.listen(0, 'both.test', resolve).on('error', reject))
+  const { port } = server.address()
+  assert.notEqual(other.addresses[0], `[::1]:${port}`)
+  assert.equal(await get(`http://[::1]:${port}`), 'hello')
+})
+
+test('an engine that cannot be made is an error event, and the server can listen again', async t => {
+  for (const host of ['127.0.0.1', 'localhost']) {
+    const server = make(t, hello)
+    const failing = t.mock.method(Server.prototype, 'take', () => {
+      throw new Error('of the engine')
+    })
+    const [error] = await once(server.listen(0, host), 'error')
+    assert.equal(error.message, 'of the engine')
+    failing.mock.restore()
+    await once(server.listen(0, host), 'listening')
+  }
+})
+
+test('a descriptor that does not listen is EINVAL', async t => {
+  const file = fs.openSync(__filename, 'r')
+  const [error] = await once(make(t, hello).listen({ fd: file }), 'error')
+  assert.deepEqual([error.code, error.syscall, error.errno], ['EINVAL', 'listen', -os.constants.errno.EINVAL])
+  assert.equal(error.message, 'listen EINVAL: invalid argument')
+})
+
 test('what is no port is refused at once', t => {
   for (const port of [-1, 65_536, 1.5, '70000']) {
     assert.throws(() => make(t, hello).listen(port), { name: 'RangeError', code: 'ERR_SOCKET_BAD_PORT' }, String(port))
@@ -130,6 +171,19 @@ test('an abort signal closes', async t => {
   assert.equal(server.address(), null)
 })
 
+test('an abort signal is not listened to any more after close, nor after an error', async t => {
+  const { port } = await serve(t, hello)
+  const { signal } = new AbortController()
+  const ends = new AbortController()
+  const server = make(t, hello).listen({ port: 0, host: '127.0.0.1', signal: ends.signal })
+  await stop(server)
+  await once(server.listen({ port, host: '127.0.0.1', signal }), 'error')
+  assert.deepEqual([...getEventListeners(ends.signal, 'abort'), ...getEventListeners(signal, 'abort')], [])
+  server.listen(0, '127.0.0.1')
+  ends.abort()
+  assert.equal(server.listening, true)
+})
+
 test('close waits for the responses that are under way, and refuses new connections', async t => {
   const asked = deferred()
   const { server, port, url } = await serve(t, (request, response) => asked.resolve(response))
@@ -146,6 +200,24 @@ test('close waits for the responses that are under way, and refuses new connecti
   assert.equal(await answer, 'late')
   await closed
   assert.deepEqual(told, ['close', undefined])
+})
+
+test('close is emitted once, when all has ended, however often it is asked for', async t => {
+  const asked = deferred()
+  const { server, url } = await serve(t, (request, response) => asked.resolve(response))
+  const answer = fetch(url, { headers: { connection: 'close' } }).then(response => response.text())
+  const response = await asked.promise
+  const told = []
+  server.on('close', () => told.push('close'))
+  response.on('close', () => told.push('response'))
+  server.close(error => told.push(error))
+  const closed = new Promise(resolve => server.close(error => resolve(told.push(error.code))))
+  await new Promise(setImmediate)
+  response.end('late')
+  await closed
+  await answer
+  await new Promise(setImmediate)
+  assert.deepEqual(told, ['response', 'close', undefined, 'ERR_SERVER_NOT_RUNNING'])
 })
 
 test('closing what does not listen is ERR_SERVER_NOT_RUNNING', async () => {
@@ -275,6 +347,25 @@ test('what a listener throws is an uncaughtException, and other requests are ser
   assert.equal(await get(url), 'hello')
   abandoned.abort()
   await assert.rejects(lost, { name: 'AbortError' })
+})
+
+test('what an asynchronous listener rejects with is a 500 where captureRejections is on', async t => {
+  EventEmitter.captureRejections = true
+  t.after(() => (EventEmitter.captureRejections = false))
+  const { server, url } = await serve(t, async (request, response) => {
+    response.setHeader('x-secret', '1')
+    if (request.url === '/begun') response.write('half')
+    throw new Error('of the listener')
+  })
+  const response = await fetch(url)
+  assert.deepEqual([response.status, response.headers.get('x-secret'), await response.text()], [500, null, 'Internal Server Error'])
+  await assert.rejects(fetch(`${url}/begun`).then(response => response.text()))
+  const rejected = once(server, 'error')
+  server.on('custom', async () => {
+    throw new Error('of another')
+  })
+  server.emit('custom')
+  assert.equal((await rejected)[0].message, 'of another')
 })
 
 test('a server that is unreferenced does not keep the process', async () => {

@@ -7,9 +7,10 @@ const fs = require('node:fs')
 const http = require('node:http')
 const os = require('node:os')
 const path = require('node:path')
-const { finished, pipeline, Readable } = require('node:stream')
+const { finished, pipeline, Readable, Writable } = require('node:stream')
 const { pipeline: piped } = require('node:stream/promises')
 const { test } = require('node:test')
+const { setTimeout: wait } = require('node:timers/promises')
 
 const { connect, deferred, recorder, serve } = require('./support/node-http')
 
@@ -158,6 +159,41 @@ test('a body that is being taken is read on after the response has ended', async
   client.send('56789')
   assert.equal(await taken.promise, '0123456789')
   await client.until(/\r\n0\r\n\r\n$/)
+})
+
+test('a body that goes on coming is read to its end after the response, however long that takes', async t => {
+  const taken = deferred()
+  const { port } = await serve(t, (request, response) => {
+    let text = ''
+    request.on('data', chunk => (text += chunk))
+    request.on('end', () => taken.resolve(text))
+    request.once('data', () => response.end('early'))
+  })
+  const client = connect(t, port).send('POST / HTTP/1.1', 'host: x', 'content-length: 6', '', '0')
+  await client.until(/early/)
+  for (const digit of '12345') {
+    // In all longer than the response waits for a body that has stalled.
+    await wait(300)
+    client.send(digit)
+  }
+  assert.equal(await taken.promise, '012345')
+  await client.until(/\r\n0\r\n\r\n$/)
+})
+
+test('a response ends before the body where that stalls, for its client or for its sink', async t => {
+  const { port } = await serve(t, (request, response) => {
+    if (request.url === '/sink') request.pipe(new Writable({ write() {} }))
+    request.on('error', () => {})
+    let length = 0
+    request.on('data', chunk => {
+      if (length === 0) response.end('early')
+      length += chunk.length
+    })
+  })
+  const waiting = connect(t, port).send('POST /client HTTP/1.1', 'host: x', 'content-length: 10', '', '01234')
+  const sending = connect(t, port).send('POST /sink HTTP/1.1', 'host: x', `content-length: ${MIB}`, '', 'x'.repeat(MIB / 2))
+  await waiting.until(/early\r\n0\r\n\r\n$/)
+  await sending.until(/early\r\n0\r\n\r\n$/)
 })
 
 test('a client that leaves in the middle of its body aborts the request', async t => {
@@ -378,6 +414,22 @@ test('server.setTimeout is heard by the server', async t => {
   const { localPort } = client.socket
   await client.send('GET / HTTP/1.1', 'host: x', '', '').rest()
   assert.equal(heard, localPort)
+})
+
+test('a client that takes a response slowly is not silent', async t => {
+  const { server, port } = await serve(t, (request, response) => {
+    for (let at = 0; at < 60; at++) response.write(Buffer.alloc(200_000))
+    response.end('last')
+  })
+  server.setTimeout(400, socket => socket.destroy())
+  const client = connect(t, port)
+  client.socket.on('data', () => {
+    client.socket.pause()
+    setTimeout(() => client.socket.resume(), 10)
+  })
+  client.send('GET / HTTP/1.1', 'host: x', 'connection: close', '', '')
+  const text = await client.rest()
+  assert.ok(text.length > 12_000_000, `${text.length} bytes came`)
 })
 
 test('the socket cannot be written past the response', async t => {

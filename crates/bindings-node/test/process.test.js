@@ -143,6 +143,26 @@ describe('worker threads', () => {
   })
 })
 
+test('worker threads may load it one after another, and the main thread never', async () => {
+  const program = `
+    const { Worker } = require('node:worker_threads')
+    const { once } = require('node:events')
+    const inWorker = \`
+      const { Server } = require(process.env.SERVER)
+      const server = new Server()
+      server.route('GET', '/', () => 'x')
+      server.fetch('/').then(response => response.text()).then(() => server.close())
+    \`
+    ;(async () => {
+      for (let at = 0; at < 5; at++) await once(new Worker(inWorker, { eval: true }), 'exit')
+      console.log('all ended')
+    })()
+  `
+  const options = { timeout: 20_000, env: { ...process.env, SERVER: JSON.parse(SERVER) } }
+  const ended = await new Promise(resolve => execFile(process.execPath, ['-e', program], options, (...all) => resolve(all)))
+  assert.deepEqual(ended, [null, 'all ended\n', ''])
+})
+
 describe('asynchronous contexts', () => {
   async function served(handler, count = 1) {
     const server = new Server()

@@ -4,8 +4,10 @@ const { test } = require('node:test')
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
 const { once } = require('node:events')
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const http = require('node:http')
 const net = require('node:net')
+const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 
 /** How often the workers are replaced under load: 3, or as often as it is asked for. */
@@ -14,6 +16,7 @@ const RESTARTS = Number(process.env.HOSTLOOP_RESTARTS ?? 3)
 const SERVE = join(__dirname, 'programs/workers.js')
 const RUN = join(__dirname, 'programs/app-workers.mjs')
 const PLACES = join(__dirname, 'programs/workers-places.js')
+const UNLUCKY = join(__dirname, 'programs/workers-unlucky.js')
 
 async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1')
@@ -25,9 +28,9 @@ async function freePort() {
 }
 
 /** Starts the program, and waits until it answers. */
-async function start(program) {
+async function start(program, ...more) {
   const port = await freePort()
-  const child = spawn(process.execPath, [program, String(port)], { stdio: ['ignore', 'inherit', 'pipe'] })
+  const child = spawn(process.execPath, [program, String(port), ...more], { stdio: ['ignore', 'inherit', 'pipe'] })
   const ended = once(child, 'exit')
   for (;;) {
     try {
@@ -119,6 +122,93 @@ test('App.run: a worker that stops by itself is replaced', { timeout: 60_000 }, 
   await get(port, '/stop')
   await pids(port, 1, before)
   child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
+})
+
+/** Waits until a process has written a text as often to its standard error output. */
+function written(child, text, times = 1) {
+  let all = ''
+  return new Promise(resolve => {
+    child.stderr.setEncoding('utf8').on('data', data => {
+      all += data
+      if (all.split(text).length > times) resolve(all)
+    })
+  })
+}
+
+/** Two workers that come into being only while a file is not there. */
+async function unlucky(t) {
+  const folder = mkdtempSync(join(tmpdir(), 'hostloop-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'closed')
+  const program = await start(UNLUCKY, file)
+  t.after(() => program.child.kill('SIGKILL'))
+  return { ...program, file }
+}
+
+test('SIGHUP in the middle of a replacement replaces everything again', { timeout: 60_000 }, async t => {
+  const { port, child, ended } = await unlucky(t)
+  const known = await pids(port, 2)
+  child.kill('SIGHUP')
+  for (const pid of await pids(port, 1, known)) known.add(pid)
+  for (let round = 0; round < 2; round++) {
+    child.kill('SIGHUP')
+    for (const pid of await pids(port, 2, known)) known.add(pid)
+  }
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
+})
+
+test('workers whose successors cannot start go on serving, and are replaced when they can', { timeout: 60_000 }, async t => {
+  const { port, child, ended, file } = await unlucky(t)
+  const before = await pids(port, 2)
+  writeFileSync(file, '')
+  const failed = written(child, 'ended with 3', 2)
+  child.kill('SIGHUP')
+  await failed
+  assert.deepEqual(await pids(port, 2), before)
+  rmSync(file)
+  await pids(port, 2, before)
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
+})
+
+test('a supervisor that cannot start a process tries again', { timeout: 60_000 }, async t => {
+  const { port, child, ended } = await unlucky(t)
+  const before = await pids(port, 2)
+  const failed = written(child, 'a worker cannot be started', 2)
+  child.kill('SIGUSR2')
+  await get(port, '/exit')
+  await failed
+  child.kill('SIGUSR2')
+  await pids(port, 1, before)
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
+})
+
+test('a supervisor that can start no process at all says so and ends', { timeout: 60_000 }, async () => {
+  const text = `process.execPath = '/nowhere/node'; process.argv[1] = ${JSON.stringify(SERVE)}; process.argv[2] = '0'; require(process.argv[1])`
+  const child = spawn(process.execPath, ['-e', text], { stdio: ['ignore', 'inherit', 'pipe'] })
+  const told = written(child, 'giving up')
+  assert.deepEqual(await once(child, 'exit'), [1, null])
+  assert.match(await told, /a worker cannot be started.*ENOENT/s)
+})
+
+test('serve: the successor of a worker that is told to end does not wait for its drain', { timeout: 60_000 }, async t => {
+  const { port, child, ended } = await unlucky(t)
+  const before = await pids(port, 2)
+  let hanging = 0
+  for (let at = 0; at < 16; at++) {
+    hanging += 1
+    get(port, '/hang').catch(() => (hanging -= 1))
+  }
+  await pids(port, 2)
+  for (const pid of before) process.kill(Number(pid), 'SIGTERM')
+  await pids(port, 2, before)
+  assert.equal(hanging, 16)
+  child.kill('SIGTERM')
+  child.kill('SIGTERM')
+  for (const pid of before) process.kill(Number(pid), 'SIGTERM')
   assert.deepEqual(await ended, [0, null])
 })
 

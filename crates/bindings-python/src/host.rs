@@ -340,6 +340,7 @@ impl Inner {
             Event::Received { token, bytes, .. } => {
                 self.hooks.call_method1(py, intern!(py, "received"), (token, PyBytes::new(py, &bytes))).map(drop)
             }
+            Event::Writable { token, .. } => self.hooks.call_method1(py, intern!(py, "writable"), (token,)).map(drop),
             Event::Access { entry, .. } => self.accessed(py, &entry),
             Event::Closed { handle, token, cause } => self.closed(py, handle, token, cause),
             _ => Ok(()),

@@ -99,6 +99,22 @@ def test_a_streamed_response_is_joined() -> None:
         assert client.get("/stream").content == b"x" * 1_000_000
 
 
+def test_a_body_that_a_connection_cannot_hold_is_sent_as_the_handler_reads() -> None:
+    app = App()
+
+    @app.post("/read")
+    async def read(request: Request) -> str:
+        return str(sum([len(piece) async for piece in request.stream()]))
+
+    @app.post("/refuse")
+    async def refuse(request: Request) -> Response:
+        return Response("too much", status=413)
+
+    with app.test() as client:
+        assert client.post("/read", content=b"x" * 3_000_000).text == "3000000"
+        assert client.post("/refuse", content=b"x" * 3_000_000).status == 413
+
+
 def test_a_response_that_breaks_off_is_an_error() -> None:
     with example().test() as client:
         with pytest.raises(HTTPException):

@@ -147,6 +147,39 @@ def test_a_supervisor_gives_up_if_no_worker_can_start(tmp_path: Path) -> None:
         assert "no worker could start; giving up" in program.log
 
 
+def test_a_supervisor_that_cannot_fork_tries_again(tmp_path: Path) -> None:
+    source = programs.SERVICE.replace(
+        'if __name__ == "__main__":',
+        """
+real_fork = os.fork
+
+def fork() -> int:
+    if Path(__file__).with_name("full").exists():
+        raise BlockingIOError("no process left")
+    return real_fork()
+
+os.fork = fork
+
+if __name__ == "__main__":""",
+    )
+
+    async def main() -> None:
+        with programs.serving(tmp_path, source, workers=2) as program:
+            await program.answers()
+            pids = await program.workers(is_two)
+            (tmp_path / "full").touch()
+            killed = min(pids)
+            os.kill(killed, signal.SIGKILL)
+            while program.log.count("a worker cannot be started: no process left") < 2:
+                await asyncio.sleep(0.01)
+            (tmp_path / "full").unlink()
+            await program.workers(lambda now: is_two(now) and killed not in now)
+            program.signal(signal.SIGTERM)
+            assert await asyncio.to_thread(program.status) == 0
+
+    asyncio.run(main())
+
+
 def test_a_supervisor_does_not_share_its_port_with_another_server(tmp_path: Path) -> None:
     async def main() -> None:
         with programs.serving(tmp_path, workers=2) as program:

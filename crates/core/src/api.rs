@@ -99,7 +99,7 @@ impl Engine {
             Stage::Closing => self.stage.set(Stage::Closed),
             Stage::Open => {
                 let outcome = self.core.turn(wait);
-                self.http.report_received();
+                self.http.report_clients();
                 self.core.take_events(&mut events.0);
                 return outcome;
             }
@@ -371,7 +371,8 @@ impl Engine {
     /// Drains a server: stops accepting, closes idle connections, answers the rest with `Connection: close`, and ends with
     /// [`Event::Closed`]. At the deadline, requests that are not answered are closed with [`Cause::Drained`] and get a 503.
     ///
-    /// `timeout` replaces [`Timeouts::drain`](crate::Timeouts::drain); called again, it can only bring the deadline forward.
+    /// `timeout` replaces [`Timeouts::drain`](crate::Timeouts::drain), and [`Duration::MAX`] waits without end; called again, it can only
+    /// bring the deadline forward.
     ///
     /// # Errors
     ///
@@ -482,13 +483,28 @@ impl Engine {
         })
     }
 
-    /// Sends the start of `bytes` and returns how much that was: at most 64 KiB wait for the server to read.
+    /// Sends the start of `bytes` and returns how much that was: at most 64 KiB wait for the server to read. After it took less than all
+    /// of them, [`Event::Writable`] tells when there is room.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Stale`] if the connection has ended.
     pub fn client_send(&self, client: Handle, bytes: &[u8]) -> Result<usize> {
         self.with("client_send", &self.http.clients, client, |client| Ok(client.send(bytes)))
+    }
+
+    /// Leaves what the server writes with it, which can go on for 64 KiB; or takes it again. [`Event::Closed`] comes after what was left.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Stale`] if the connection has ended.
+    pub fn client_pause(&self, client: Handle, is_paused: bool) -> Result<()> {
+        self.with("client_pause", &self.http.clients, client, |client| {
+            client.pause(is_paused);
+            Ok(())
+        })?;
+        self.http.report_clients();
+        Ok(())
     }
 
     /// Tells the server that nothing more will be sent. As from a socket, the server takes that for the client's leaving: a request that

@@ -20,7 +20,7 @@ pub enum ErrorKind {
     Full,
     /// Another socket listens on that address.
     AddressInUse,
-    /// The address does not exist on this machine, or may not be used by this process.
+    /// The address cannot be listened on: it is not this machine's, this process may not use it, or no socket's file can be made there.
     AddressUnavailable,
     /// A defect in hostloop itself, caught at the boundary. The engine goes on.
     Panic,
@@ -64,8 +64,8 @@ impl Error {
     pub(crate) fn address(operation: &'static str, what: impl Into<String>, source: io::Error) -> Self {
         let kind = match source.kind() {
             io::ErrorKind::AddrInUse => ErrorKind::AddressInUse,
-            io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied => ErrorKind::AddressUnavailable,
-            _ => ErrorKind::Io,
+            _ if is_exhaustion(&source) => ErrorKind::Io,
+            _ => ErrorKind::AddressUnavailable,
         };
         Self(Box::new(Inner { kind, operation, message: what.into(), source: Some(source) }))
     }
@@ -93,6 +93,11 @@ impl Error {
     pub fn os_error(&self) -> Option<i32> {
         self.0.source.as_ref().and_then(io::Error::raw_os_error)
     }
+}
+
+/// Whether the system is out of descriptors or memory, whatever the address.
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
 impl fmt::Display for Error {

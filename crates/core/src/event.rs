@@ -80,6 +80,13 @@ pub enum Event {
         /// What the server wrote.
         bytes: Vec<u8>,
     },
+    /// An in-memory connection has room again, after [`client_send`](crate::Engine::client_send) did not take everything.
+    Writable {
+        /// The client's end.
+        handle: Handle,
+        /// The token it was made with.
+        token: u64,
+    },
     /// The last event of a handle, which is stale now.
     Closed {
         /// What has ended.
@@ -97,7 +104,10 @@ impl Event {
     /// Returns whether this is the last event for its token.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Ready { .. } | Self::Request { .. } | Self::Access { .. } | Self::Received { .. })
+        !matches!(
+            self,
+            Self::Ready { .. } | Self::Request { .. } | Self::Access { .. } | Self::Received { .. } | Self::Writable { .. }
+        )
     }
 }
 

@@ -48,6 +48,64 @@ fn a_client_cannot_push_a_body_that_nobody_reads() {
 }
 
 #[test]
+fn a_client_whose_bytes_did_not_fit_is_told_once_that_there_is_room() {
+    let mut host = Host::new();
+    let server = host.server();
+    let client = host.client(server);
+    host.send(client, post("/", 10_000_000));
+    let request = host.request();
+    let writable = |host: &mut Host| {
+        host.run();
+        let is_of_client = |event: &Event| matches!(event, Event::Writable { handle, .. } if *handle == client).then_some(());
+        std::iter::from_fn(|| host.find(is_of_client)).count()
+    };
+    assert_eq!(writable(&mut host), 0, "everything has fitted");
+    let piece = vec![b'x'; 1_000_000];
+    // The server reads some of it ahead, which makes room once.
+    let mut sent = host.engine.client_send(client, &piece).unwrap();
+    assert!(0 < sent && sent < piece.len());
+    while writable(&mut host) == 1 {
+        sent += host.engine.client_send(client, &piece).unwrap();
+    }
+    assert!(sent < piece.len(), "{sent} bytes were taken that nobody asked for");
+    while sent < piece.len() {
+        let Some(Chunk::Data(_)) = host.read(request) else { panic!("the body goes on") };
+        assert!(writable(&mut host) <= 1);
+        sent += host.engine.client_send(client, &piece[sent..]).unwrap();
+    }
+    while host.engine.client_send(client, &piece).unwrap() > 0 {
+        host.run();
+    }
+    host.engine.abort(request).unwrap();
+    assert_eq!(writable(&mut host), 0, "nobody reads what would be sent");
+    assert!(host.closed(client).is_some());
+}
+
+#[test]
+fn a_client_that_is_paused_is_told_of_nothing_until_it_goes_on() {
+    let mut host = Host::new();
+    let server = host.server();
+    let client = host.client(server);
+    host.send(client, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let request = host.request();
+    host.engine.client_pause(client, true).unwrap();
+    host.engine.respond_streamed(request, ResponseHead::default()).unwrap();
+    let mut written = 0;
+    while host.engine.write(request, Bytes::from(vec![b'x'; 10_000]), 10).is_ok() {
+        written += 10_000;
+        host.run();
+    }
+    assert!(written < 1_000_000, "{written} bytes were taken that nobody receives");
+    assert_eq!((host.received(client).len(), host.closed(client)), (0, None));
+    host.engine.client_pause(client, false).unwrap();
+    assert!(host.engine.needs_turn(), "there is something to report");
+    host.run();
+    host.engine.finish(request).unwrap();
+    assert_eq!(host.received(client).matches('x').count(), written);
+    assert!(host.closed(client).is_some());
+}
+
+#[test]
 fn a_client_cannot_push_requests_behind_one_that_is_not_answered() {
     let mut host = Host::new();
     let server = host.server();

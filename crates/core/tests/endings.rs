@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{os::fd::AsRawFd, time::Duration};
+use std::{io::Write, net::Shutdown, os::fd::AsRawFd, time::Duration};
 
 use bytes::Bytes;
 use hostloop::{Cause, Chunk, ErrorKind, Event, Handle, Interest, ResponseHead, RouteOptions};
@@ -60,6 +60,29 @@ fn reads_and_writes_under_way_end_once_when_the_client_disconnects() {
     assert_eq!(host.closed(everything.reading), Some(Cause::Disconnected));
     assert_eq!(host.closed(everything.writing), Some(Cause::Disconnected));
     host.assert_status(everything.server, 0, 0);
+}
+
+#[test]
+fn a_client_that_leaves_in_a_body_that_nobody_reads_is_noticed() {
+    let bodies =
+        ["Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", "Content-Length: 5\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"];
+    for body in bodies {
+        let text = format!("POST / HTTP/1.1\r\nHost: a\r\n{body}");
+        let mut host = Host::new();
+        let server = host.server();
+        let client = host.client(server);
+        host.send(client, &text);
+        let in_memory = host.request();
+        host.engine.client_shutdown(client).unwrap();
+        host.run();
+        assert_eq!(host.closed(in_memory), Some(Cause::Disconnected));
+
+        let mut client = host.tcp(server);
+        client.write_all(text.as_bytes()).unwrap();
+        let request = host.wait_for_request();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(host.wait_for(|host| host.closed(request)), Cause::Disconnected);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod support;
 
 use bytes::Bytes;
 use hostloop::{Cause, Chunk, Event, Handle, RequestHead, ResponseHead};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use support::{GET, Host, kind, post, statuses};
 
 impl Host {
@@ -89,6 +89,20 @@ fn a_request_is_told_with_all_of_its_head() {
     assert_eq!((head.method.as_str(), head.uri.query(), head.peer), ("GET", Some("q=1"), None));
     assert_eq!(head.headers.get_all("x-twice").iter().collect::<Vec<_>>(), ["1", "2"]);
     assert!(body.is_none());
+}
+
+#[test]
+fn a_status_without_a_name_is_unknown() {
+    for (status, line) in [(200, "HTTP/1.1 200 OK\r\n"), (599, "HTTP/1.1 599 unknown\r\n")] {
+        let mut host = Host::new();
+        let server = host.server();
+        let client = host.sender(server, GET);
+        let request = host.request();
+        let head = ResponseHead { status: StatusCode::from_u16(status).unwrap(), ..ResponseHead::default() };
+        host.engine.respond(request, head, Bytes::new()).unwrap();
+        host.run();
+        assert!(host.received(client).starts_with(line));
+    }
 }
 
 #[test]

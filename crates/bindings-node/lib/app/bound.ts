@@ -12,6 +12,7 @@ import { discardAnswer, toJson } from '../http/answer'
 import { isBytes } from '../http/bytes'
 import type { Cause } from '../http/exchange'
 import { headerLines, unframed } from '../http/headers'
+import { PlatformResponse } from '../http/platform'
 import { HostRequest, whenEnded } from '../http/request'
 import { HostResponse, partsOf } from '../http/response'
 import type { Container } from '../lifecycle/container'
@@ -22,7 +23,6 @@ import { type Get, together } from '../lifecycle/make'
 import { Scope } from '../lifecycle/scope'
 import { isReloadable, livesWithApp, type Wiring } from '../lifecycle/wiring'
 
-const GlobalResponse = globalThis.Response
 const JSON_INIT: ResponseInit = { headers: [['content-type', 'application/json']] }
 
 /** What answers a request, and is given more. */
@@ -190,7 +190,7 @@ function unheard(cause: Cause): ClientDisconnected {
 function encoded(result: unknown): unknown {
   if (typeof result === 'string' || result === undefined) return result
   if (typeof result === 'object' && result !== null) {
-    if (result instanceof GlobalResponse || isBytes(result) || result instanceof Blob) return result
+    if (result instanceof PlatformResponse || isBytes(result) || result instanceof Blob) return result
   }
   return new HostResponse(toJson(result), JSON_INIT)
 }
@@ -206,7 +206,7 @@ function failedLate(scope: Scope, error: unknown): void {
  */
 function isStream(result: unknown): boolean {
   if (typeof result !== 'object' || result === null) return false
-  if (!(result instanceof GlobalResponse)) return Symbol.asyncIterator in result
+  if (!(result instanceof PlatformResponse)) return Symbol.asyncIterator in result
   const response = result as Response
   if (partsOf(response) !== undefined) return false
   const { status, headers, body, bodyUsed } = response

@@ -1,11 +1,14 @@
 /** The routes of an application, and their handlers as nodes of its graph. */
 
+import { describe } from '../describe'
 import { ConflictError, InvalidError, typed } from '../errors'
+import { parameterNames } from '../http/path'
+import { loadPlatform, PlatformRequest } from '../http/platform'
 import { HostRequest } from '../http/request'
 import { takeDeps } from '../lifecycle/declare'
 import type { Declared, Handler, Listener } from '../lifecycle/declared'
 import { Lifecycle } from '../lifecycle/handles'
-import { describe, type GivenAll, type Key, type Need } from '../lifecycle/keys'
+import type { GivenAll, Key, Need } from '../lifecycle/keys'
 import { Routes } from '../lifecycle/native'
 import { readParameters } from '../lifecycle/recipe'
 import { Resolving } from '../lifecycle/resolving'
@@ -18,7 +21,6 @@ import type { Route } from './gate'
 export type AppHandler<D extends readonly Need[]> = (request: HostRequest, ...args: GivenAll<D>) => unknown
 
 const LISTENER: Listener = { kind: 'listener', label: 'http', source: '' }
-const GlobalRequest = globalThis.Request
 
 /** An application with routes. */
 export abstract class Routed extends Resolving {
@@ -89,7 +91,8 @@ export abstract class Routed extends Resolving {
   }
 
   private addRoute(name: string, path: string, rest: unknown[], source: string): this {
-    const method = String(name).toUpperCase()
+    if (typeof name !== 'string') throw new InvalidError(`a route's method is ${describe(name)}; give a text such as 'GET'`)
+    const method = name.toUpperCase()
     const label = `${method} ${path}`
     this.refuseRunning(`route \`${label}\``)
     const where = `route: ${quoted(label, source)}`
@@ -112,10 +115,7 @@ export abstract class Routed extends Resolving {
   }
 
   private insert(method: string, path: string, where: string): void {
-    if (typeof path !== 'string') throw new InvalidError(`${where} has the path ${describe(path)}; give a text`)
-    const names = parameterNames(path)
-    const twice = names.find((name, at) => names.indexOf(name) < at)
-    if (twice !== undefined) throw new InvalidError(`${where} has two parameters of the name ${twice}; give each its own`)
+    parameterNames(path, where)
     try {
       typed(() => this.table.insert(method, path))
     } catch (error) {
@@ -136,9 +136,10 @@ export abstract class Routed extends Resolving {
   // The graph.
 
   protected override builtIn(): Declared[] {
-    const keys: Key[] = [HostRequest, GlobalRequest]
+    loadPlatform()
+    const keys: Key[] = [HostRequest, PlatformRequest]
     // It may have been replaced.
-    if (globalThis.Request !== GlobalRequest) keys.push(globalThis.Request)
+    if (globalThis.Request !== PlatformRequest) keys.push(globalThis.Request)
     const request: Declared = { kind: 'context', label: 'Request', source: '', keys, scope: 'request' }
     return [...super.builtIn(), request, LISTENER, ...this.routes.map(({ declared }): Handler => declared)]
   }
@@ -147,11 +148,6 @@ export abstract class Routed extends Resolving {
     for (const { declared } of this.routes) checkHandler(wiring, wiring.numbers.get(declared)!)
     return wiring
   }
-}
-
-/** The names of a path's parameters, in order. */
-function parameterNames(path: string): string[] {
-  return [...path.matchAll(/\{([^}:]*)(?::path)?\}/g)].map(match => match[1]!)
 }
 
 /** What a path has that means something elsewhere, and nothing here. */

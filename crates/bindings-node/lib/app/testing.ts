@@ -1,6 +1,8 @@
 /** Requests of an application without a socket. */
 
+import { InvalidError } from '../errors'
 import type { Server } from '../http/server'
+import { checkObject } from '../lifecycle/options'
 
 /** What a test sends: as for `fetch`, and `json` for a body that is sent as JSON. */
 export interface TestInit extends RequestInit {
@@ -27,9 +29,11 @@ export class TestClient {
   }
 
   /** Makes a request. The input may be a path. Redirects are not followed. */
-  fetch(input: string | URL | Request, init: TestInit = {}): Promise<Response> {
+  async fetch(input: string | URL | Request, init: TestInit = {}): Promise<Response> {
+    checkObject('a request', init, '{ method: ... }')
     const { json, ...rest } = init
     if (json === undefined) return this.#server.fetch(input, rest)
+    if (rest.body !== undefined && rest.body !== null) throw new InvalidError('a request is given json and body; give one of them')
     const headers = new Headers(rest.headers)
     if (!headers.has('content-type')) headers.set('content-type', 'application/json')
     return this.#server.fetch(input, { ...rest, headers, body: JSON.stringify(json) })

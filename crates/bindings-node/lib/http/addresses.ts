@@ -3,8 +3,8 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 
+import { describe } from '../describe'
 import { AddressError } from '../errors'
-import { describe } from '../lifecycle/keys'
 
 /** Where to listen. */
 export interface At {
@@ -17,8 +17,9 @@ export interface At {
 }
 
 /** Resolves a place to listen at. Several, as for `localhost`, all listen on the same port. */
-export async function resolve({ port = 8000, host = '127.0.0.1', path }: At): Promise<string[]> {
-  if (path !== undefined) return [`unix:${checkText('path', path)}`]
+export async function resolve(at: At): Promise<string[]> {
+  const { port = 8000, host = '127.0.0.1', path } = at
+  if (path !== undefined) return [`unix:${checkPath(path, at)}`]
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new AddressError(`port is ${describe(port)}; give a number from 0 to 65535, where 0 takes any free one`)
   }
@@ -26,9 +27,17 @@ export async function resolve({ port = 8000, host = '127.0.0.1', path }: At): Pr
   return [...new Set(hosts)].map(address => (isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`))
 }
 
+function checkPath(path: unknown, { port, host }: At): string {
+  const known = checkText('path', path)
+  if (port === undefined && host === undefined) return known
+  const other = port === undefined ? `host is ${describe(host)}` : `port is ${describe(port)}`
+  throw new AddressError(`path is ${describe(path)} and ${other}; give a unix socket's path, or host and port`)
+}
+
 function checkText(name: string, value: unknown): string {
-  if (typeof value === 'string' && value !== '') return value
-  throw new AddressError(`${name} is ${describe(value)}; give a text that is not empty`)
+  if (typeof value !== 'string' || value === '') throw new AddressError(`${name} is ${describe(value)}; give a text that is not empty`)
+  if (value.includes('\0')) throw new AddressError(`${name} is ${describe(value)}; give a text without zero bytes`)
+  return value
 }
 
 async function named(host: string): Promise<string[]> {

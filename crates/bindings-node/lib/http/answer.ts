@@ -2,27 +2,26 @@
 
 import { isNativeError } from 'node:util/types'
 
+import { describe } from '../describe'
 import { ClientDisconnected, ClosedError, HTTPError, InvalidError, StaleError } from '../errors'
-import { describe } from '../lifecycle/keys'
 import { isBytes, toBytes } from './bytes'
 import type { Exchange } from './exchange'
 import { headerLines, unframed } from './headers'
+import { PlatformResponse } from './platform'
 import { isLight, MEDIA, partsOf } from './response'
 import { discard, IterableSource, type Source, StreamSource } from './source'
 import type { Piece } from '../native'
-
-const GlobalResponse = globalThis.Response
 
 /** Answers with what a handler returned. A stream is sent by the promise that is returned. */
 export function answer(exchange: Exchange, value: unknown): void | Promise<void> {
   if (typeof value === 'string') return exchange.respond(200, MEDIA.text, undefined, value)
   if (value === undefined) return exchange.respond(204, MEDIA.none, undefined, undefined)
   if (typeof value === 'object' && value !== null) {
-    if (value instanceof GlobalResponse) return answerResponse(exchange, value as Response)
+    if (value instanceof PlatformResponse) return answerResponse(exchange, value as Response)
     if (isBytes(value)) return exchange.respond(200, MEDIA.bytes, undefined, toBytes(value))
     if (value instanceof ReadableStream) return stream(exchange, undefined, new StreamSource(value))
     if (Symbol.asyncIterator in value) return stream(exchange, undefined, new IterableSource(value as AsyncIterable<unknown>))
-    if (value instanceof Blob) return answerResponse(exchange, new GlobalResponse(value))
+    if (value instanceof Blob) return answerResponse(exchange, new PlatformResponse(value))
   }
   exchange.respond(200, MEDIA.json, undefined, toJson(value))
 }
@@ -50,7 +49,7 @@ export function answerResponse(exchange: Exchange, response: Response): void | P
 
 /** Ends what a handler gave, and is not sent: its request has ended meanwhile, or it cannot be sent. It never throws. */
 export function discardAnswer(value: unknown): void {
-  if (!(value instanceof GlobalResponse)) discard(value)
+  if (!(value instanceof PlatformResponse)) discard(value)
   else if (!isLight(value as Response)) discard((value as Response).body)
 }
 
@@ -65,6 +64,7 @@ async function sendBody(exchange: Exchange, head: StreamHead, body: ReadableStre
   const last = first === undefined || first.done ? first : await soon(source.ask())
   if (exchange.cause !== undefined) return
   if (!last?.done) return pump(exchange, head, source)
+  source.isExhausted = true
   exchange.respond(head.status, MEDIA.none, head.lines, first!.done ? undefined : piece(first!.value))
 }
 
@@ -86,7 +86,7 @@ export function fail(exchange: Exchange, error: unknown): void {
 
 /** Answers when nothing else could. */
 export function giveUp(exchange: Exchange): void {
-  if (exchange.cause !== undefined) return
+  if (exchange.isOver) return
   try {
     if (!exchange.isAnswered) return exchange.respond(500, MEDIA.none, undefined, undefined)
   } catch {
@@ -97,12 +97,12 @@ export function giveUp(exchange: Exchange): void {
 
 /** Whether an error says no more than that the request has ended: nobody is left to be told. */
 export function isMoot(exchange: Exchange, error: unknown): boolean {
-  return exchange.cause !== undefined && isOfTheEnd(error)
+  return exchange.isOver && isOfTheEnd(error)
 }
 
 /** Sends problem details, or closes the connection of a response that has begun. */
 function refuse(exchange: Exchange, error: HTTPError): void {
-  if (exchange.cause !== undefined) return
+  if (exchange.isOver) return
   if (exchange.isAnswered) return exchange.abort()
   const { status, detail, errors } = error
   const problem = { type: 'about:blank', title: error.title ?? titles()[status] ?? 'Error', status, detail, errors }
@@ -133,9 +133,10 @@ async function stream(exchange: Exchange, head: StreamHead | undefined, source: 
   await pump(exchange, head, source)
 }
 
+/** Ends a source whose response ends before it does: the client has left, or wants no body, as for a HEAD. */
 function leaveWhenEnded(exchange: Exchange, source: Source): void {
-  exchange.onEnded(cause => {
-    if (cause !== 'done') source.leave()
+  exchange.onEnded(() => {
+    if (!source.isExhausted) source.leave()
   })
 }
 
@@ -145,10 +146,11 @@ async function pump(exchange: Exchange, head: StreamHead | undefined, source: So
     if (head !== undefined) begin(exchange, head, undefined)
     let next = await source.next()
     if (exchange.cause !== undefined) return
-    if (head === undefined) begin(exchange, head, next.value)
+    if (head === undefined) begin(exchange, head, next.done ? undefined : piece(next.value))
     for (; !next.done; next = await source.next()) {
       if (!(await send(exchange, piece(next.value)))) return
     }
+    source.isExhausted = true
     if (exchange.cause === undefined) exchange.finish()
   } catch (error) {
     if (exchange.cause !== undefined && source.failsWhenLeft) return
@@ -157,7 +159,7 @@ async function pump(exchange: Exchange, head: StreamHead | undefined, source: So
   }
 }
 
-function begin(exchange: Exchange, head: StreamHead | undefined, first: unknown): void {
+function begin(exchange: Exchange, head: StreamHead | undefined, first: Piece | undefined): void {
   if (head !== undefined) exchange.respondStreamed(head.status, MEDIA.none, head.lines)
   else exchange.respondStreamed(200, typeof first === 'string' ? MEDIA.text : MEDIA.bytes, undefined)
 }

@@ -36,6 +36,7 @@ const WRITTEN = 5
 const CLOSED = 6
 const RECEIVED = 7
 const ACCESS = 8
+const WRITABLE = 10
 
 /** What a handle is of, in the upper byte of its upper half. */
 const KIND_SERVER = 3
@@ -121,6 +122,8 @@ export class EngineEvents implements Engine {
         return this.#exchanges[low]?.written()
       case RECEIVED:
         return this.receivers.get(token)?.received(bytes!)
+      case WRITABLE:
+        return this.receivers.get(token)?.hasRoom()
       case CLOSED:
         return this.#closed(records[at + 3]! >>> 24, token, low, records[at + 4]!)
       case ACCESS:

@@ -8,9 +8,9 @@
 
 import { AsyncResource } from 'node:async_hooks'
 
-import { ClientDisconnected, ConflictError, toHostloopError, typed } from '../errors'
+import { ClientDisconnected, ClosedError, ConflictError, StaleError, toHostloopError } from '../errors'
 import type { NativeHost, Piece, Respond } from '../native'
-import { rethrow } from './rethrow'
+import { apart } from './rethrow'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE'] as const
 const OTHER_METHOD = 15
@@ -51,6 +51,8 @@ export class Exchange extends AsyncResource {
   isAnswered = false
   /** What its handler threw, or the source of its response. */
   failure: unknown = undefined
+  /** Whether the engine has refused a verb, since it has ended this. Its last event is on the way then. */
+  private isGone = false
   private fields: string[] | undefined = undefined
   private reading: Settle<Buffer | null> | undefined = undefined
   private writing: (() => void) | undefined = undefined
@@ -68,6 +70,11 @@ export class Exchange extends AsyncResource {
     private readonly port: number,
   ) {
     super('HOSTLOOPREQUEST')
+  }
+
+  /** Whether it has ended, though why may not have been told yet. Nobody is left to be answered then. */
+  get isOver(): boolean {
+    return this.cause !== undefined || this.isGone
   }
 
   private get host(): NativeHost {
@@ -124,14 +131,12 @@ export class Exchange extends AsyncResource {
 
   /** Takes the body that the request came with. */
   takeBody(): Buffer {
-    if (this.cause !== undefined) throw ended(this.cause)
-    return this.host.takeBody(this.low)
+    return this.taken(() => this.host.takeBody(this.low, this.high))
   }
 
   /** Takes the body that the request came with, as UTF-8. What is not becomes U+FFFD. */
   takeText(): string {
-    if (this.cause !== undefined) throw ended(this.cause)
-    return this.host.takeBodyText(this.low)
+    return this.taken(() => this.host.takeBodyText(this.low, this.high))
   }
 
   /** Lines before the parameters. */
@@ -147,7 +152,7 @@ export class Exchange extends AsyncResource {
       try {
         this.host.read(this.low, this.high, 0)
       } catch (error) {
-        return reject(toHostloopError(error))
+        return reject(this.refused(error))
       }
       this.reading = { resolve, reject }
     })
@@ -162,14 +167,14 @@ export class Exchange extends AsyncResource {
       // Else the client would wait for what the handler does afterwards.
       if (this.engine.isQuiet) this.host.flush()
     } catch (error) {
-      throw toHostloopError(error)
+      throw this.refused(error)
     }
     this.isAnswered = true
   }
 
   respondStreamed(status: number, media: number, headers: string | undefined): void {
     this.begin()
-    typed(() => this.host.respondStreamed(this.low, this.high, status, media, headers))
+    this.verb(() => this.host.respondStreamed(this.low, this.high, status, media, headers))
     this.isAnswered = true
   }
 
@@ -178,18 +183,23 @@ export class Exchange extends AsyncResource {
     try {
       return this.host.write(this.low, this.high, piece, 0)
     } catch (error) {
-      throw toHostloopError(error)
+      throw this.refused(error)
     }
   }
 
   /** Ends a streamed response. Trailers are names and values in turn, a line each. */
   finish(trailers?: string): void {
-    typed(() => this.host.finish(this.low, this.high, trailers))
+    this.verb(() => this.host.finish(this.low, this.high, trailers))
   }
 
   /** Gives the request up: its connection is closed, so that the client sees an incomplete response. */
   abort(): void {
-    if (this.cause === undefined) this.host.abort(this.low, this.high)
+    if (this.isOver) return
+    try {
+      this.host.abort(this.low, this.high)
+    } catch {
+      this.isGone = true
+    }
   }
 
   /** Calls back once something that was written has left the queue, or the request has ended. */
@@ -207,6 +217,26 @@ export class Exchange extends AsyncResource {
   private takeOnce(): Buffer | null {
     const bytes = this.takeBody()
     return bytes.length === 0 ? null : bytes
+  }
+
+  private taken<T>(take: () => T): T {
+    if (this.cause !== undefined) throw ended(this.cause)
+    return this.verb(take)
+  }
+
+  private verb<T>(call: () => T): T {
+    try {
+      return call()
+    } catch (error) {
+      throw this.refused(error)
+    }
+  }
+
+  /** Makes the typed error of a verb's. */
+  private refused(thrown: unknown): unknown {
+    const error = toHostloopError(thrown)
+    if (error instanceof StaleError || error instanceof ClosedError) this.isGone = true
+    return error
   }
 
   private begin(): void {
@@ -239,15 +269,6 @@ export class Exchange extends AsyncResource {
     if (this.writing !== undefined) apart(() => this.written())
     if (this.listeners === undefined) return
     for (const listener of this.listeners) apart(() => this.runInAsyncScope(listener, undefined, cause, this.failure))
-  }
-}
-
-/** Calls what concerns others than those who come after it: what it throws is nobody's of these. */
-function apart(call: () => void): void {
-  try {
-    call()
-  } catch (error) {
-    rethrow(error)
   }
 }
 

@@ -2,14 +2,8 @@
 
 import { InvalidError } from '../errors'
 import type { Exchange } from './exchange'
-
-const GlobalHeaders = globalThis.Headers
-
-/** What a field's value may not hold: it would break the response. */
-const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
-/** White space around a value, as the web's `Headers` has it. */
-const MARGINS = /^[\t\n\r ]+|[\t\n\r ]+$/g
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+import { flawOf, inner } from './field'
+import { joinPlatform, PlatformHeaders } from './platform'
 
 /** The header fields of a request: a `Headers` that is read where it lies. It cannot be changed, as a request's in a server cannot. */
 export class RequestHeaders {
@@ -67,7 +61,7 @@ export class RequestHeaders {
 
   get #made(): Headers {
     if (this.#real === undefined) {
-      this.#real = new GlobalHeaders()
+      this.#real = new PlatformHeaders()
       for (let at = this.#first; at < this.#lines.length; at += 2) {
         const name = this.#lines[at]!
         if (name === 'cookie' && this.#real.has(name)) this.#real.set(name, this.get(name)!)
@@ -81,19 +75,14 @@ export class RequestHeaders {
 for (const name of ['set', 'delete']) {
   Object.defineProperty(RequestHeaders.prototype, name, { configurable: true, value: RequestHeaders.prototype.append })
 }
-Object.setPrototypeOf(RequestHeaders.prototype, GlobalHeaders.prototype)
+joinPlatform(() => Object.setPrototypeOf(RequestHeaders.prototype, PlatformHeaders.prototype))
 
 /** Writes a field as the engine reads it, and refuses what would break the response. White space around the value is no part of it. */
-export function headerLine(name: string, value: string): string {
-  if (!TOKEN.test(name)) {
-    throw new InvalidError(`header name ${JSON.stringify(name)} is not a token; use letters, digits and -`)
-  }
-  const inner = hasMargin(value) ? value.replace(MARGINS, '') : value
-  if (BAD_VALUE.test(inner)) {
-    const fix = 'remove line breaks, control characters and characters beyond Latin-1'
-    throw new InvalidError(`header ${name} has the value ${JSON.stringify(value)}, which would break the response; ${fix}`)
-  }
-  return `${name}\n${inner}`
+export function headerLine(name: string, given: string): string {
+  const value = inner(given)
+  const flaw = flawOf(name, value)
+  if (flaw !== '') throw new InvalidError(flaw)
+  return `${name}\n${value}`
 }
 
 /** Writes several. Nothing is undefined. */
@@ -118,13 +107,13 @@ export function initLines(given: object, isText: boolean): string | undefined {
     if (name.length === 12 && name.toLowerCase() === 'content-type') types += 1
   }
   // A type in two spellings is one field.
-  if (types > 1) return headerLines(new GlobalHeaders(given as Headers))
+  if (types > 1) return headerLines(new PlatformHeaders(given as Headers))
   return types > 0 || !isText ? lines : `${lines === undefined ? '' : `${lines}\n`}content-type\ntext/plain;charset=UTF-8`
 }
 
 /** Makes header fields of their lines. */
 export function linesToHeaders(lines: string | undefined): Headers {
-  const headers = new GlobalHeaders()
+  const headers = new PlatformHeaders()
   const parts = lines === undefined ? [] : lines.split('\n')
   for (let at = 0; at < parts.length; at += 2) headers.append(parts[at]!, parts[at + 1]!)
   return headers
@@ -134,10 +123,6 @@ function asPair(field: unknown): [string, unknown] {
   const parts = Array.isArray(field) ? field : [...(field as Iterable<unknown>)]
   if (parts.length !== 2) throw new TypeError(`a header field is given as ${parts.length} values; give pairs of a name and a value`)
   return [String(parts[0]), parts[1]]
-}
-
-function hasMargin(value: string): boolean {
-  return value !== '' && (value.charCodeAt(0) <= 0x20 || value.charCodeAt(value.length - 1) <= 0x20)
 }
 
 /** Leaves out that a stream is chunked, as Hono's `streamText` says of its own: it is the engine's to write. */

@@ -1,7 +1,7 @@
 /** Limits and timeouts of a server. */
 
+import { describe } from '../describe'
 import { InvalidError } from '../errors'
-import { describe } from '../lifecycle/keys'
 import { checkSeconds, merge } from '../lifecycle/options'
 
 /** How much a server takes before it refuses. */

@@ -1,10 +1,11 @@
 /** What a handler sees of a request: the web-standard `Request`, each part made when it is asked for. */
 
-import { ClientDisconnected, HTTPError } from '../errors'
+import { describe } from '../describe'
+import { ClientDisconnected, HTTPError, InvalidError } from '../errors'
 import type { Exchange, Peer, WhenEnded } from './exchange'
 import { RequestHeaders } from './headers'
-
-const GlobalRequest = globalThis.Request
+import { joinPlatform, PlatformRequest } from './platform'
+import { pathOf, urlOf } from './url'
 
 /** What is not made here is the platform's. */
 export interface HostRequest extends Request {}
@@ -38,18 +39,18 @@ export class HostRequest {
     return this.exchange.method
   }
 
-  /** The whole URL. Its host is the request's `Host`. */
+  /**
+   * The whole URL, as the web writes it. Its host is the request's `Host`.
+   *
+   * @throws HTTPError (400) if the `Host` makes no URL.
+   */
   get url(): string {
-    const target = this.exchange.target
-    if (!target.startsWith('/')) return target.includes('://') ? target : `http://${this.#host}/`
-    return `http://${this.#host}${target}`
+    return urlOf(this.exchange.target, this.headers.get('host') || 'localhost')
   }
 
   /** The path as it was sent. */
   get path(): string {
-    const { target } = this.exchange
-    const mark = target.indexOf('?')
-    return mark < 0 ? target : target.slice(0, mark)
+    return pathOf(this.exchange.target)
   }
 
   /** The query's parameters. */
@@ -96,13 +97,14 @@ export class HostRequest {
 
   /** The body as a stream; null if the request has none. Nothing is read from the client before it is asked for. */
   get body(): Request['body'] {
+    if (this.#real !== undefined) return this.#real.body
     if (this.#stream === undefined) this.#stream = this.#hasContent ? this.#makeStream() : null
     return this.#stream as Request['body']
   }
 
   /** Whether the body was read, or is being read. */
   get bodyUsed(): boolean {
-    return this.#isUsed || (this.#real?.bodyUsed ?? false)
+    return this.#real !== undefined ? this.#real.bodyUsed : this.#isUsed && this.#hasContent
   }
 
   /** Reads the body as JSON. Anything else is a 422. */
@@ -161,19 +163,18 @@ export class HostRequest {
   /** Makes the platform's own `Request` of it, for a library that looks behind the surface. The body is then that one's. */
   real(): Request {
     if (this.#real === undefined) {
-      const { method, url, headers, signal, body } = this
-      if (!URL.canParse(url)) throw new HTTPError(400, `the request's URL ${JSON.stringify(url)} cannot be read`)
-      this.#real = new GlobalRequest(url, { method, headers: [...headers], signal, body, duplex: 'half' } as RequestInit)
+      const { method, url, headers, signal } = this
+      const isSpent = this.bodyUsed && this.#stream === undefined
+      const body = isSpent ? new ReadableStream() : this.body
+      this.#real = new PlatformRequest(url, { method, headers: [...headers], signal, body, duplex: 'half' } as RequestInit)
+      // What was read cannot be read or sent again.
+      if (isSpent) void body!.cancel()
     }
     return this.#real
   }
 
   get [Symbol.toStringTag](): string {
     return 'Request'
-  }
-
-  get #host(): string {
-    return this.headers.get('host') ?? 'localhost'
   }
 
   get #hasContent(): boolean {
@@ -250,6 +251,9 @@ function unreadable(wanted: string, cause: unknown): unknown {
  * or the source of its stream; nothing if neither did.
  */
 export function whenEnded(request: HostRequest, callback: WhenEnded): void {
+  if (!(request instanceof HostRequest))
+    throw new InvalidError(`whenEnded is given ${describe(request)}, which is no request of a server's; give it what the handler was given`)
+  if (typeof callback !== 'function') throw new InvalidError(`whenEnded is given ${describe(callback)}; give it a function to call back`)
   request.exchange.onEnded(callback)
 }
 
@@ -274,13 +278,15 @@ for (const name of DELEGATED) {
   })
 }
 
-// `fetch(request)` and `new Request(request)` of Node 20 look behind the surface, at properties named by symbols.
-for (const symbol of Object.getOwnPropertySymbols(new GlobalRequest('http://localhost'))) {
-  Object.defineProperty(HostRequest.prototype, symbol, {
-    configurable: true,
-    get(this: HostRequest) {
-      return (this.real() as unknown as Record<symbol, unknown>)[symbol]
-    },
-  })
-}
-Object.setPrototypeOf(HostRequest.prototype, GlobalRequest.prototype)
+joinPlatform(() => {
+  // `fetch(request)` and `new Request(request)` of Node 20 look behind the surface, at properties named by symbols.
+  for (const symbol of Object.getOwnPropertySymbols(new PlatformRequest('http://localhost'))) {
+    Object.defineProperty(HostRequest.prototype, symbol, {
+      configurable: true,
+      get(this: HostRequest) {
+        return (this.real() as unknown as Record<symbol, unknown>)[symbol]
+      },
+    })
+  }
+  Object.setPrototypeOf(HostRequest.prototype, PlatformRequest.prototype)
+})

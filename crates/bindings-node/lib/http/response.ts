@@ -3,9 +3,7 @@
 import type { Piece } from '../native'
 import { isBytes, toBytes } from './bytes'
 import { headerLines, initLines, linesToHeaders } from './headers'
-
-const GlobalResponse = globalThis.Response
-const GlobalHeaders = globalThis.Headers
+import { joinPlatform, loadPlatform, PlatformHeaders, PlatformResponse } from './platform'
 
 /** Media types that the engine knows by number. The native layer has the same list. */
 export const MEDIA = { none: 0, text: 1, json: 2, html: 3, bytes: 4 } as const
@@ -46,17 +44,18 @@ export class HostResponse {
    * @param body Text, bytes, a `Blob`, `FormData`, `URLSearchParams` or `ReadableStream`; or null.
    * @param init `status` (200 to 599; default: 200), `statusText` and `headers`.
    */
-  constructor(body?: Body, init?: ResponseInit) {
+  constructor(body?: Body, init?: ResponseInit | null) {
+    loadPlatform()
     const given = init?.status
     this.#status = given === undefined || given === 200 ? 200 : readStatus(given, body)
     const isText = typeof body === 'string'
     if (isText) {
       this.#body = body
-      if (init === undefined) return
+      if (isAbsent(init)) return
     }
     if (isBytes(body)) this.#body = copied(body)
     else if (!isText && body !== undefined && body !== null) this.#real = makeReal(body, init, this.#status)
-    if (init === undefined || this.#real !== undefined) return
+    if (isAbsent(init) || this.#real !== undefined) return
     if (init.statusText) this.#real = makeReal(body, init, this.#status)
     else if (init.headers !== undefined) this.#lines = initLines(init.headers, isText)
   }
@@ -117,7 +116,7 @@ export class HostResponse {
     // `init` may be a `Response`, whose parts are no properties of its own.
     const { status = 200, statusText = '', headers: given } = init ?? {}
     if (given === undefined) return new HostResponse(text, { status, statusText, headers: JSON_HEADERS })
-    const headers = new GlobalHeaders(given)
+    const headers = new PlatformHeaders(given)
     if (!headers.has('content-type')) headers.set('content-type', 'application/json')
     return new HostResponse(text, { status, statusText, headers })
   }
@@ -130,12 +129,14 @@ export class HostResponse {
 
   /** Makes the response of a network error. */
   static error(): Response {
-    return GlobalResponse.error()
+    loadPlatform()
+    return PlatformResponse.error()
   }
 
   /** Counts the platform's in. A class that extends this one has its own alone. */
   static [Symbol.hasInstance](value: unknown): boolean {
-    return Function.prototype[Symbol.hasInstance].call(this === HostResponse ? GlobalResponse : this, value)
+    loadPlatform()
+    return Function.prototype[Symbol.hasInstance].call(this === HostResponse ? PlatformResponse : this, value)
   }
 }
 
@@ -151,15 +152,19 @@ export function isLight(response: Response): boolean {
 
 const JSON_HEADERS = { 'content-type': 'application/json' }
 
+function isAbsent(init: ResponseInit | null | undefined): init is null | undefined {
+  return init === undefined || init === null
+}
+
 /** Another may write where they lie. */
 function copied(bytes: ArrayBufferView | ArrayBuffer): Uint8Array {
   return new Uint8Array(bytes instanceof Uint8Array ? bytes : toBytes(bytes))
 }
 
-function makeReal(body: Body | undefined, init: ResponseInit | undefined, status: number): Response {
+function makeReal(body: Body | undefined, init: ResponseInit | null | undefined, status: number): Response {
   // `init` may be a `Response`, whose parts are no properties of its own.
   const { statusText = '', headers } = init ?? {}
-  return new GlobalResponse(body ?? null, { status, statusText, ...(headers && { headers }) })
+  return new PlatformResponse(body ?? null, { status, statusText, ...(headers && { headers }) })
 }
 
 /** Reads a status as the web does, where `'201'` is one. */
@@ -199,5 +204,7 @@ for (const name of ['arrayBuffer', 'blob', 'bytes', 'formData', 'json', 'text'] 
     },
   })
 }
-Object.setPrototypeOf(HostResponse.prototype, GlobalResponse.prototype)
-Object.setPrototypeOf(HostResponse, GlobalResponse)
+joinPlatform(() => {
+  Object.setPrototypeOf(HostResponse.prototype, PlatformResponse.prototype)
+  Object.setPrototypeOf(HostResponse, PlatformResponse)
+})

@@ -9,7 +9,7 @@ import { checkExitAfter, EXIT_AFTER, exitAfter } from './exit'
 import { replaceGlobals } from './globals'
 import { readLimits, readTimeouts } from './options'
 import { Server, SERVER_OPTIONS, type ServerOptions } from './server'
-import { type Slot, Supervisor, takeSlot } from './workers'
+import { type Slot, takeSlot } from './slot'
 
 /** What answers requests: an application with a `fetch`, such as Hono's. */
 export interface FetchApplication {
@@ -74,6 +74,7 @@ export async function serve(application: FetchApplication | FetchApplication['fe
 
 /** Runs the workers, and ends the process with them. */
 async function supervise(workers: number, options: ServeOptions): Promise<never> {
+  const { Supervisor } = await import('./supervisor.js')
   const supervisor = new Supervisor(workers, await resolve(options), options.logger)
   process.exit((await supervisor.run()) ? 0 : 1)
 }
@@ -81,7 +82,10 @@ async function supervise(workers: number, options: ServeOptions): Promise<never>
 /** Serves a worker's place until its supervisor asks for the end. */
 function work(server: Server, slot: Slot, { exitAfter: seconds = EXIT_AFTER, logger = console }: ServeOptions): void {
   for (const fd of slot.fds) server.listenFd(fd)
-  const drain = () => void server.drain().then(() => exitAfter(seconds, guarded(logger)))
+  const drain = () => {
+    slot.isDraining()
+    void server.drain().then(() => exitAfter(seconds, guarded(logger)))
+  }
   const cutShort = () => void server.drain(0)
   process.once('SIGTERM', () => {
     process.on('SIGTERM', cutShort)

@@ -1,8 +1,8 @@
 /** An HTTP server in Node's own event loop: an engine, its routes, and the requests that are under way. */
 
+import { describe } from '../describe'
 import { ClosedError, HTTPError, InvalidError, typed } from '../errors'
 import { isPromise } from '../lifecycle/held'
-import { describe } from '../lifecycle/keys'
 import { checkFlag, checkOptions } from '../lifecycle/options'
 import { guarded, type Logger } from '../logger'
 import { Host, type NativeHost } from '../native'
@@ -10,8 +10,10 @@ import { isAccessWatched, tellAccess } from './access'
 import { answer, discardAnswer, fail, giveUp, isMoot } from './answer'
 import { EngineEvents, type Start } from './events'
 import type { Exchange } from './exchange'
-import { connectInMemory } from './memory'
+import { Clients } from './memory'
 import { finite, type Limits, readLimits, readTimeouts, type Timeouts } from './options'
+import { parameterNames } from './path'
+import { loadPlatform } from './platform'
 import { HostRequest } from './request'
 
 export type { Logger }
@@ -43,10 +45,11 @@ export class Server {
   readonly addresses: string[] = []
   readonly #host: NativeHost
   readonly #events: EngineEvents
+  readonly #clients: Clients
   readonly #logger: Logger
   readonly #ended: Promise<void>
+  #timeouts: Timeouts
   #end!: () => void
-  #clients = 0
   #isDraining = false
   #isClosed = false
 
@@ -65,9 +68,11 @@ export class Server {
         this.#end()
       },
     })
-    const settings = [readLimits(limits), finite(readTimeouts(timeouts)), accessLog || isAccessWatched()] as const
+    this.#timeouts = readTimeouts(timeouts)
+    const settings = [readLimits(limits), finite(this.#timeouts), accessLog || isAccessWatched()] as const
     this.#host = typed(() => new Host(this.#events.onBatch, this.#events.records, ...settings, WITH_THREAD))
     this.#events.attach(this.#host)
+    this.#clients = new Clients(this.#host, this.#events.receivers, () => this.#rest())
   }
 
   /** The first address as a URL. */
@@ -90,21 +95,16 @@ export class Server {
    */
   route(method: string, path: string, handler: Handler): void {
     if (typeof method !== 'string') throw new InvalidError(`a route's method is ${describe(method)}; give a text such as 'GET'`)
-    checkHandler(`route ${method} ${String(path)}`, handler)
-    const names = parameterNames(path)
-    this.#add(
-      start => this.#host.route(method, path, start),
-      exchange => this.#call(handler, exchange, names),
-    )
+    const where = `route ${method} ${String(path)}`
+    checkHandler(where, handler)
+    const names = parameterNames(path, where)
+    this.#handle(start => this.#host.route(method, path, start), handler, names)
   }
 
   /** Has a handler answer every request that no route is for, whatever its method. */
   fallback(handler: Handler): void {
     checkHandler('fallback', handler)
-    this.#add(
-      start => this.#host.fallback(start),
-      exchange => this.#call(handler, exchange, NO_NAMES),
-    )
+    this.#handle(start => this.#host.fallback(start), handler, NO_NAMES)
   }
 
   /** @internal Has every request that no route is for given as it is. */
@@ -119,12 +119,18 @@ export class Server {
    * @param options `reusePort`: whether several processes may share a TCP port. Default: no.
    * @throws AddressError if it is in use, not this machine's, or not allowed.
    */
-  listen(address: string, { reusePort = false }: { reusePort?: boolean } = {}): string {
+  listen(address: string, options: { reusePort?: boolean } = {}): string {
+    if (typeof address !== 'string') throw new InvalidError(`listen is given ${describe(address)}; give a text such as '127.0.0.1:8000'`)
+    checkOptions('listen', options, ['reusePort'])
+    const { reusePort = false } = options
+    checkFlag('listen: reusePort', reusePort)
     return this.#listening(typed(() => this.#host.listen(address, reusePort)))
   }
 
   /** Starts to accept on a descriptor that listens already, such as one that a supervisor has opened. The server owns it from now on. */
   listenFd(fd: number): string {
+    if (!Number.isInteger(fd) || fd < 0 || fd >= 2 ** 31)
+      throw new InvalidError(`listenFd is given ${describe(fd)}; give the number of a descriptor that listens`)
     return this.#listening(typed(() => this.#host.listenFd(fd)))
   }
 
@@ -136,12 +142,14 @@ export class Server {
 
   /** Says whether listening keeps the process alive. Default: yes. */
   keepAlive(keep: boolean): void {
+    if (typeof keep !== 'boolean') throw new InvalidError(`keepAlive is given ${describe(keep)}; use true or false`)
     this.#host.keepAlive(keep)
   }
 
   /** @internal Changes how long it waits. What has begun may wait as it did. */
   retime(timeouts: Timeouts): void {
-    if (!this.#isClosed) typed(() => this.#host.wait(finite(readTimeouts(timeouts))))
+    this.#timeouts = readTimeouts(timeouts)
+    if (!this.#isClosed) typed(() => this.#host.wait(finite(this.#timeouts)))
   }
 
   /** @internal Closes all connections, or those that wait for a request. */
@@ -152,13 +160,15 @@ export class Server {
   /**
    * Stops accepting, closes idle connections, and ends when each request has been answered.
    *
-   * @param timeout Seconds after which what is left is cut short. Default: `timeouts.drain`. A second call can only bring it forward.
+   * @param timeout Seconds after which what is left is cut short; `null` waits without end. Default: `timeouts.drain`. A second call can only
+   *   bring it forward.
    */
-  async drain(timeout?: number | null): Promise<void> {
+  async drain(timeout: number | null = this.#timeouts.drain): Promise<void> {
     checkTime('drain', timeout)
     if (!this.#isClosed) {
       this.#isDraining = true
       this.#host.keepAlive(true)
+      this.#clients.close()
       typed(() => this.#host.drain(timeout))
     }
     await this.#ended
@@ -178,15 +188,8 @@ export class Server {
   }
 
   /** Makes a request through memory: through the whole server, parsing included, without a socket. */
-  async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-    this.#host.keepAlive(true)
-    this.#clients += 1
-    try {
-      return await connectInMemory(this.#host, this.#events.receivers, input, init)
-    } finally {
-      this.#clients -= 1
-      this.#rest()
-    }
+  fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+    return this.#clients.fetch(input, init)
   }
 
   /** Lets the process end once nothing listens, no request is under way, and what has left has come to its client. */
@@ -198,7 +201,12 @@ export class Server {
   }
 
   get #isIdle(): boolean {
-    return this.addresses.length === 0 && this.#clients === 0 && this.#events.underWay === 0 && !this.#isDraining && !this.#isClosed
+    return this.addresses.length === 0 && !this.#clients.isBusy && this.#events.underWay === 0 && !this.#isDraining && !this.#isClosed
+  }
+
+  #handle(tell: (token: number) => void, handler: Handler, names: readonly string[]): void {
+    loadPlatform()
+    this.#add(tell, exchange => this.#call(handler, exchange, names))
   }
 
   #add(tell: (token: number) => void, start: Start): void {
@@ -210,7 +218,8 @@ export class Server {
     try {
       const result = handler(new HostRequest(exchange, names))
       if (isPromise(result)) {
-        result.then(
+        // What is no true promise may settle twice.
+        Promise.resolve(result).then(
           value => this.#answer(exchange, value),
           error => this.#fail(exchange, error),
         )
@@ -222,7 +231,7 @@ export class Server {
 
   #answer(exchange: Exchange, value: unknown): void {
     // The request may have ended meanwhile: a timeout has answered it, or its client has left.
-    if (exchange.cause !== undefined) return discardAnswer(value)
+    if (exchange.isOver) return discardAnswer(value)
     try {
       const sending = answer(exchange, value)
       if (sending !== undefined) sending.catch(error => this.#fail(exchange, error))
@@ -255,20 +264,11 @@ export class Server {
 
 const NO_NAMES: readonly string[] = []
 
-/** The names of a path's parameters, in order. The engine checks the path. */
-function parameterNames(path: string): readonly string[] {
-  if (typeof path !== 'string') throw new InvalidError(`a route's path is ${describe(path)}; give a text such as '/links/{code}'`)
-  const names = [...path.matchAll(/\{([^}:]*)(?::path)?\}/g)].map(match => match[1]!)
-  const twice = names.find((name, at) => names.indexOf(name) < at)
-  if (twice !== undefined) throw new InvalidError(`path \`${path}\` has the parameter \`${twice}\` twice; rename one`)
-  return names
-}
-
 function checkHandler(where: string, handler: unknown): void {
   if (typeof handler !== 'function') throw new InvalidError(`${where} is given ${describe(handler)}; give a function`)
 }
 
-function checkTime(where: string, time: unknown): void {
-  if (time === undefined || time === null || (typeof time === 'number' && time >= 0 && time < 1e9)) return
+function checkTime(where: string, time: number | null): void {
+  if (time === null || (typeof time === 'number' && time >= 0 && time < 1e9)) return
   throw new InvalidError(`${where} is given ${describe(time)}; use seconds from 0 on, or null to wait without end`)
 }

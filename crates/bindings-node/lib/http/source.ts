@@ -5,12 +5,15 @@ export interface Source {
   next(): Promise<IteratorResult<unknown>>
   /** Ends it early. It returns at once, and whatever fails in the source is not the response's error. */
   leave(): void
+  /** Whether it has come to its end: nothing is left to leave. */
+  isExhausted: boolean
   /** Whether `leave` makes a `next` that is waited for fail. */
   readonly failsWhenLeft: boolean
 }
 
 /** Reads a stream; leaving cancels it, also while it is waited for. */
 export class StreamSource implements Source {
+  isExhausted = false
   readonly failsWhenLeft = false
   readonly #reader: ReadableStreamDefaultReader<unknown>
   /** What was asked for already. */
@@ -42,6 +45,7 @@ export class StreamSource implements Source {
 
 /** Takes the pieces of an async iterable. */
 export class IterableSource implements Source {
+  isExhausted = false
   readonly failsWhenLeft: boolean
   readonly #iterable: AsyncIterable<unknown>
   readonly #pieces: AsyncIterator<unknown>

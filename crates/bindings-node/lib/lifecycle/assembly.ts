@@ -1,14 +1,16 @@
 /** An application without its HTTP: what it is made of, its start and its stop. */
 
+import { describe } from '../describe'
 import { ConflictError, InvalidError, type Mistake, typed } from '../errors'
 import { defaultLogger, guarded, type Logger } from '../logger'
 import type { Gate } from './activities'
 import { Container } from './container'
-import { Declarations, declaredBy, type Module, supplied } from './declare'
+import { checkGiven, Declarations, declaredBy, type Module, supplied } from './declare'
 import { APP, type Declared, INHERITED, type Supply, TRANSIENT } from './declared'
-import { describe, type Key } from './keys'
+import { type Key, Token } from './keys'
 import type { ManualClock, NativeEvent } from './native'
 import { type Lifetimes, readLifetimes } from './options'
+import { isClass } from './recipe'
 import { onSignals, type Place, stayAlive } from './signals'
 import { calledAt } from './source'
 import { reloading, type Reloads } from './watch'
@@ -57,6 +59,9 @@ export interface Outside {
   /** Its place among several processes. */
   readonly slot?: Place | undefined
 }
+
+/** What a graph can be written as. */
+const FORMATS = ['json', 'dot', 'mermaid', 'html']
 
 /** What an application is made of, and its life. */
 export abstract class Assembly extends Declarations {
@@ -145,6 +150,8 @@ export abstract class Assembly extends Declarations {
   explain(): Explanation
   explain(format: 'json' | 'dot' | 'mermaid' | 'html'): string
   explain(format?: string): Explanation | string {
+    if (format !== undefined && !FORMATS.includes(format))
+      throw new InvalidError(`explain is given the format ${describe(format)}; use ${FORMATS.map(known => `'${known}'`).join(', ')}`)
     const source = this.container?.run ?? this.wire().plan
     const text = typed(() => source.explain(format ?? 'json'))
     return format === undefined ? (JSON.parse(text) as Explanation) : text
@@ -164,9 +171,16 @@ export abstract class Assembly extends Declarations {
    */
   override<T>(key: Key<T>, value: NoInfer<T>): this
   override(declare: (module: Module) => void): this
-  override(...given: [Key, unknown] | [(module: Module) => void]): this {
+  override(...given: unknown[]): this {
     const source = calledAt(this.override)
-    const overrides = given.length === 2 ? [supplied('override', given[0], given[1], source)] : declaredBy(given[0], 'override')
+    const [first, ...more] = given
+    const isKey = more.length > 0 || first instanceof Token || isClass(first)
+    if (isKey) checkGiven('override', first, given.length)
+    if (more.length > 1)
+      throw new InvalidError(`override is given ${describe(more[1])} behind the value; give it a key and a value, or a function`)
+    const overrides = isKey
+      ? [supplied('override', first as Key, more[0], source)]
+      : declaredBy(first as (module: Module) => void, 'override')
     const other = this.copied()
     other.overrides = [...this.overrides, ...overrides]
     other.check()
@@ -209,9 +223,11 @@ export abstract class Assembly extends Declarations {
    * what it stops. An application that does not run is left alone.
    *
    * @param code What the process ends with if `run` runs it; the code of the first call holds. Default: 0.
-   * @throws Whatever has failed: one alone as it is, several as a `LifecycleError`.
+   * @throws InvalidError for what is no code, from 0 to 255; and whatever has failed: one alone as it is, several as a `LifecycleError`.
    */
   stop(code = 0): Promise<void> {
+    if (!Number.isInteger(code) || code < 0 || code > 255)
+      return Promise.reject(new InvalidError(`stop is given the code ${describe(code)}; give it a whole number from 0 to 255`))
     this.container?.stop(code)
     return this.wait()
   }

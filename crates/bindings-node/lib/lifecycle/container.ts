@@ -8,6 +8,7 @@
 
 import { AddressError, ClosedError, StoppedError, typed } from '../errors'
 import { Activities, type Gate } from './activities'
+import { Closing } from './closing'
 import type { Life } from './driver'
 import { asOne } from './failures'
 import { Generation } from './generation'
@@ -34,6 +35,10 @@ export class Container extends Activities {
   #leaving: Generation | undefined
   readonly #reloads = new Map<number, Ticket[]>()
   #isGivenUp = false
+  /** When the stop began, in seconds of the run's clock. */
+  #stoppingSince = 0
+  /** What closes the scopes that are still open. */
+  #closing: Closing | undefined
 
   constructor(gate: Gate, life: Life) {
     super(gate, life)
@@ -78,6 +83,8 @@ export class Container extends Activities {
   signal(number: number): void {
     this.#signals += 1
     this.run.signal(number)
+    if (this.#signals === 2) this.#closing?.endWithin(this.lifetimes.cutShort)
+    else if (this.#signals > 2) this.#closing?.end()
     this.wake()
   }
 
@@ -140,28 +147,24 @@ export class Container extends Activities {
 
   // Scopes that are still open when values are taken back.
 
-  protected happened({ kind, detail }: NativeEvent): void {
-    if (kind !== 'phase' || detail !== 'closing') return
+  protected happened({ at, kind, detail }: NativeEvent): void {
+    if (kind !== 'phase') return
+    if (detail === 'stopping') this.#stoppingSince = at
+    if (detail !== 'closing') return
     this.isClosing = true
-    if (this.scopes.size === 0) return
-    this.isHeldUp = true
-    void this.#closeScopes()
+    if (this.scopes.size > 0) this.#closeScopes(at - this.#stoppingSince)
   }
 
   /** Closes what was made in scopes, before anything that it was made of. */
-  async #closeScopes(): Promise<void> {
-    const { stopStepTimeout } = this.lifetimes
-    const close = async (scope: Scope) => {
-      try {
-        const isClosed = await within(scope.cutOff('the application stops'), stopStepTimeout)
-        if (!isClosed) this.logger.error(`hostloop: a scope did not close in ${stopStepTimeout} s and was abandoned${scope.waitsFor}`)
-      } catch (error) {
-        this.logger.error('hostloop: a scope that was still open did not close well', error)
-      }
-    }
-    await Promise.all([...this.scopes].map(close))
-    this.isHeldUp = false
-    this.wake()
+  #closeScopes(stoppingFor: number): void {
+    this.isHeldUp = true
+    const { stopStepTimeout, stopTimeout, grace } = this.lifetimes
+    const left = (stopTimeout ?? Number.POSITIVE_INFINITY) - grace - stoppingFor
+    this.#closing = new Closing(this.scopes, Math.min(stopStepTimeout ?? left, Math.max(left, 0)), this.logger, () => {
+      if (this.#isGivenUp) return
+      this.isHeldUp = false
+      this.wake()
+    })
   }
 
   // Reloads.

@@ -5,11 +5,12 @@
  * them together, when the application is checked.
  */
 
+import { describe } from '../describe'
 import { InvalidError } from '../errors'
 import { APP, type Declared, INHERITED, type Provide, type Supply, type Time, TRANSIENT } from './declared'
 import { HOOK_OPTIONS, type HookCalls, type HookOptions, labelOfHook, Lifecycle, type WorkerContext } from './handles'
-import { checkKey, describe, type GivenAll, type Key, labelOfKey, type Need, Token } from './keys'
-import { checkFlag, checkOptions, checkSeconds, type Policy, POLICY_OPTIONS, readPolicy } from './options'
+import { checkKey, type GivenAll, type Key, labelOfKey, type Need, Token } from './keys'
+import { checkFlag, checkOptions, checkSeconds, isPlain, type Policy, POLICY_OPTIONS, readPolicy } from './options'
 import { constructing, isClass, nameOf, readRecipe, type Recipe } from './recipe'
 import { calledAt, quoted } from './source'
 
@@ -79,6 +80,8 @@ export class Declarations {
    * ```
    */
   supply<T>(key: Key<T>, value: NoInfer<T>, options: SupplyOptions = {}): this {
+    // biome-ignore lint/complexity/noArguments: a value that is undefined is one, and one that was forgotten is none.
+    checkGiven('supply', key, arguments.length)
     return this.declare('supply', supplied('supply', key, value, calledAt(this.supply), options))
   }
 
@@ -116,10 +119,11 @@ export class Declarations {
       )
     }
     const made = isGiven ? rest.shift() : key
-    const options = takeOptions<ProvideOptions>(rest, `provide: ${quoted(label, source)}`, PROVIDE_OPTIONS)
+    const ready = ', or supply(...) a value that is ready'
+    const options = takeOptions<ProvideOptions>(rest, `provide: ${quoted(label, source)}`, PROVIDE_OPTIONS, ready)
     checkFlag(`provide: ${quoted(label, source)}: private`, options.private)
     checkFlag(`provide: ${quoted(label, source)}: dispose`, options.dispose)
-    const isConstructed = !isGiven || isClass(made as object)
+    const isConstructed = !isGiven || isClass(made)
     const call = isConstructed ? constructing(made, deps.length, `provide: ${quoted(label, source)}`) : made
     const recipe = readRecipe(call, deps, 'provide', label, source, options.dispose ?? true)
     return this.declare('provide', provided(recipe, keysOf('provide', key, options), options))
@@ -149,6 +153,11 @@ export class Declarations {
     const deps = takeDeps(rest)
     const label = (rest[0] as { name?: string } | undefined)?.name || labelOfKey(key)
     const recipe = readRecipe(rest[0], [key, ...deps], 'decorate', label, source)
+    if (rest.length > 1) {
+      throw new InvalidError(
+        `decorate: ${nameOf(recipe)} is given ${describe(rest[1])} behind its wrapper; give it a list of what it asks for and one function`,
+      )
+    }
     return this.declare('decorate', { ...provided(recipe, [key], {}), isDecorator: true })
   }
 
@@ -157,6 +166,8 @@ export class Declarations {
     checkKey('context', key)
     checkOptions('context', options, ['scope'])
     const { scope = 'request' } = options
+    if (typeof scope !== 'string' || scope === '')
+      throw new InvalidError(`context: \`${labelOfKey(key)}\` has the scope ${describe(scope)}; use the name of a scope`)
     if (scope === APP || scope === TRANSIENT) {
       throw new InvalidError(`context: \`${labelOfKey(key)}\` has the scope "${scope}", which nobody enters with values; use supply(...)`)
     }
@@ -192,7 +203,7 @@ export class Declarations {
   hook(...rest: unknown[]): this {
     const source = calledAt(this.hook)
     const deps = takeDeps(rest)
-    const given = rest[0]
+    const [given, ...more] = rest
     const hook = given as HookCalls & HookOptions & { after?: Others }
     const label = labelOfHook(hook, source, [...HOOK_OPTIONS, 'after'])
     const [start, stop] = [hook.onStart, hook.onStop].map(call => {
@@ -201,13 +212,16 @@ export class Declarations {
       return recipe
     })
     const { timeout, stopTimeout } = hook
+    const where = `hook: ${quoted(label, source)}`
+    if (more.length > 0)
+      throw new InvalidError(`${where} is given ${describe(more[0])} behind its functions; give after, timeout and the rest beside onStart`)
     return this.declare('hook', {
       kind: 'hook',
       label,
       source,
       start: start!,
       stop: stop!,
-      after: listOf(hook.after),
+      after: readOthers(where, hook.after),
       timeout,
       stopTimeout,
     })
@@ -241,7 +255,7 @@ export class Declarations {
       throw new InvalidError(`${where} has a timeout, which is for its ready gate; add ready: true`)
     }
     const times = timesOf(where, { timeout, stopTimeout })
-    return this.declare('worker', { kind: 'worker', label: name, source, recipe, policy, after: listOf(after), ...times })
+    return this.declare('worker', { kind: 'worker', label: name, source, recipe, policy, after: readOthers(where, after), ...times })
   }
 
   /**
@@ -271,7 +285,7 @@ export class Module extends Declarations {
 
 /** Calls a function that declares, and returns what it has declared. */
 export function declaredBy(declare: (module: Module) => void, where: string): readonly Declared[] {
-  if (typeof declare !== 'function')
+  if (typeof declare !== 'function' || isClass(declare))
     throw new InvalidError(`${where} is given ${describe(declare)}; give it a function that takes the module`)
   const module = new Module()
   if ((declare(module) as unknown) instanceof Promise)
@@ -285,11 +299,11 @@ export function takeDeps(rest: unknown[]): readonly Need[] {
 }
 
 /** Takes the options, which are last. */
-export function takeOptions<T extends object>(rest: unknown[], where: string, known: readonly string[]): Partial<T> {
+export function takeOptions<T extends object>(rest: unknown[], where: string, known: readonly string[], instead = ''): Partial<T> {
   const [options = {}, ...more] = rest
-  if (typeof options !== 'object' || options === null || more.length > 0) {
+  if (!isPlain(options) || more.length > 0) {
     throw new InvalidError(
-      `${where} is given ${describe(more.length > 0 ? more[0] : options)}; give it a list of what it asks for, a function, options`,
+      `${where} is given ${describe(more.length > 0 ? more[0] : options)}; give it a list of what it asks for, a function, options${instead}`,
     )
   }
   checkOptions(where, options, known)
@@ -302,6 +316,8 @@ export function supplied(word: string, key: Key, value: unknown, source: string,
   const label = labelOfKey(key)
   const where = `${word}: ${quoted(label, source)}`
   checkOptions(where, options, ['as'])
+  if (!isPlain(options))
+    throw new InvalidError(`${where} is given ${describe(options)} behind its value; give it an object of options: { as: [...] }`)
   if (value instanceof Promise) throw new InvalidError(`${where} is given a promise; await it, or provide(...) it`)
   return { kind: 'supply', label, source, value, keys: keysOf(word, key, options), isBuiltIn: false }
 }
@@ -343,8 +359,20 @@ function timesOf(where: string, { timeout, stopTimeout }: { timeout?: Time; stop
   return { timeout, stopTimeout }
 }
 
-function listOf(others: Others | undefined): readonly unknown[] {
-  return others === undefined ? [] : typeof others === 'string' ? [others] : [...others]
+/** Refuses a word that was given a key and no value. */
+export function checkGiven(word: string, key: unknown, count: number): void {
+  if (count > 1) return
+  checkKey(word, key)
+  throw new InvalidError(`${word}: \`${labelOfKey(key)}\` is given no value; give it one: ${word}(${labelOfKey(key)}, ...)`)
+}
+
+/** What somebody starts after, as a list. */
+function readOthers(where: string, others: Others | undefined): readonly unknown[] {
+  const list: unknown = others === undefined ? [] : typeof others === 'string' ? [others] : others
+  if (!Array.isArray(list)) throw new InvalidError(`${where}: after is ${describe(others)}; use a name, or a list of names and functions`)
+  const wrong = list.find(other => typeof other !== 'function' && (typeof other !== 'string' || other === ''))
+  if (list.includes(wrong)) throw new InvalidError(`${where}: after has ${describe(wrong)}; use names and functions of workers and hooks`)
+  return [...list]
 }
 
 /** What only runs has no value to take back, and adds no hooks. */

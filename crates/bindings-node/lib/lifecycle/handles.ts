@@ -1,7 +1,7 @@
 /** What hostloop gives to factories, hooks and workers. */
 
+import { describe } from '../describe'
 import { InvalidError } from '../errors'
-import { describe } from './keys'
 import { checkOptions, checkSeconds } from './options'
 import { calledAt, quoted } from './source'
 import { LONGEST } from './wait'

@@ -5,8 +5,10 @@
  * (every value of the key).
  */
 
+import { describe } from '../describe'
 import { InvalidError } from '../errors'
 import type { Lazy } from './lazy'
+import { checkFlag, checkOptions } from './options'
 
 declare const TYPE: unique symbol
 
@@ -118,8 +120,11 @@ export function lazy<N extends Need>(need: N): Wanted<Lazy<Given<N>>> {
  *
  * @param options `soft` takes those that are there already, and has nothing made. Default: no.
  */
-export function all<T>(key: Key<T>, { soft = false }: { soft?: boolean } = {}): Collection<T> {
+export function all<T>(key: Key<T>, options: { soft?: boolean } = {}): Collection<T> {
   checkKey('all', key)
+  checkOptions('all', options, ['soft'])
+  const { soft = false } = options
+  checkFlag('all: soft', soft)
   const kept = soft ? softCollections : collections
   let found = kept.get(key)
   if (found === undefined) {
@@ -167,14 +172,6 @@ export function checkKey(where: string, key: unknown): asserts key is Key {
 export function labelOfKey(key: Key): string {
   if (!(key instanceof Token)) return key.name || 'anonymous class'
   return key.base === undefined ? key.name : `${labelOfKey(key.base)} named "${key.name}"`
-}
-
-/** What a value looks like in a text. */
-export function describe(value: unknown): string {
-  if (typeof value === 'function') return value.name ? `the function ${value.name}` : 'a function'
-  if (typeof value === 'string') return JSON.stringify(value)
-  if (typeof value !== 'object' || value === null) return String(value)
-  return Array.isArray(value) ? 'a list' : `an object of ${(value.constructor as { name?: string } | undefined)?.name ?? 'no class'}`
 }
 
 function checkName(where: string, name: unknown): void {

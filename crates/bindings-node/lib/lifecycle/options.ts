@@ -1,7 +1,7 @@
 /** How long the steps of an application's life may take, and how its workers are supervised. */
 
+import { describe } from '../describe'
 import { InvalidError } from '../errors'
-import { describe } from './keys'
 import type { NativeLifetimes, NativePolicy } from './native'
 
 /** How an application starts and stops. Times are seconds; `null` waits without end. */
@@ -144,6 +144,13 @@ export function checkOptions(where: string, given: unknown, known: readonly stri
   for (const name of Object.keys(given)) {
     if (!known.includes(name)) throw new InvalidError(`${where} has the option ${name}; there are ${known.join(', ')}`)
   }
+}
+
+/** Whether it is an object as it is written down, `{ ... }`: of no class, whatever realm it is from. */
+export function isPlain(given: unknown): given is object {
+  if (typeof given !== 'object' || given === null || Symbol.iterator in given) return false
+  const prototype = Object.getPrototypeOf(given) as object | null
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 /** Refuses what is no object of options. */

@@ -1,8 +1,9 @@
 /** What can be called: how, with what, and how its value comes of it. Nothing is called here. */
 
+import { describe } from '../describe'
 import { InvalidError } from '../errors'
 import { Lifecycle } from './handles'
-import { checkKey, describe, type Need, readWanted, type Wanted } from './keys'
+import { checkKey, type Need, readWanted, type Wanted } from './keys'
 import { quoted } from './source'
 
 /** Any function or class of the user's. Its types were checked where it was declared. */
@@ -64,7 +65,7 @@ export function nameOf(recipe: { readonly label: string; readonly source: string
 }
 
 /** Whether it is a class, which is called with `new`. */
-export function isClass(call: object): boolean {
+export function isClass(call: unknown): boolean {
   return typeof call === 'function' && Object.getOwnPropertyDescriptor(call, 'prototype')?.writable === false
 }
 

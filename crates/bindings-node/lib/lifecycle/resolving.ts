@@ -1,10 +1,11 @@
 /** What can be asked of an application while it runs. */
 
+import { describe } from '../describe'
 import { ClosedError, InvalidError } from '../errors'
 import { Assembly } from './assembly'
 import type { Container } from './container'
 import { currentScope, runIn } from './current'
-import { type Asked, describe, type Given, type Key, readWanted } from './keys'
+import { type Asked, checkKey, type Given, type Key, readWanted } from './keys'
 import { together } from './make'
 import { checkOptions } from './options'
 import { type GivenValues, Scope } from './scope'
@@ -22,7 +23,7 @@ export abstract class Resolving extends Assembly {
    */
   async resolve<N extends Asked>(need: N, options?: { signal?: AbortSignal }): Promise<Given<N>> {
     if (options !== undefined) checkOptions('resolve', options, ['signal'])
-    const signal = options?.signal
+    const signal = readSignal(options?.signal)
     const container = this.running()
     const scope = currentScope(container)
     if (scope !== null) return scope.resolve(need)
@@ -54,7 +55,8 @@ export abstract class Resolving extends Assembly {
     while (parent !== null && parent.table.depth >= depth) parent = parent.parent
     const table = parent === null ? container.generation.tables.get(name)! : parent.table.inside(depth)
     const body = typeof rest.at(-1) === 'function' ? (rest.pop() as (scope: Scope) => unknown) : undefined
-    const open = () => new Scope(table, parent).open(rest[0] as GivenValues | undefined)
+    const given = readGiven(name, rest)
+    const open = () => new Scope(table, parent).open(given)
     return body === undefined ? open() : inScope(open, body)
   }
 
@@ -68,6 +70,7 @@ export abstract class Resolving extends Assembly {
    */
   async reload(...keys: Key[]): Promise<void> {
     const container = this.running()
+    for (const key of keys) checkKey('reload', key)
     await container.reload(keys.map(key => container.wiring.find(key)))
   }
 
@@ -87,6 +90,26 @@ export abstract class Resolving extends Assembly {
     const known = this.scopes.slice(1).map(scope => JSON.stringify(scope))
     throw new InvalidError(`scope is ${describe(name)}; use ${known.join(' or ')}`)
   }
+}
+
+/** Refuses what tells of no cancellation. One of another realm, as of a test runner's, does. */
+function readSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal === undefined || typeof (signal as Partial<AbortSignal> | null)?.throwIfAborted === 'function') return signal
+  throw new InvalidError(`resolve has the signal ${describe(signal)}; give it an AbortSignal, such as AbortSignal.timeout(1000)`)
+}
+
+/** Reads the values that come with a scope, before it is entered. */
+function readGiven(name: string, [given = [], ...more]: unknown[]): (readonly [Key, unknown])[] {
+  const where = `scope "${name}" is given ${describe(more.length > 0 ? more[0] : given)}`
+  const isList = typeof given === 'object' && given !== null && Symbol.iterator in given
+  if (!isList || more.length > 0)
+    throw new InvalidError(`${where}; give it a list of keys and values, [[Key, value], ...], then a function`)
+  return Array.from(given as Iterable<unknown>, pair => {
+    if (!Array.isArray(pair) || pair.length !== 2)
+      throw new InvalidError(`${where} with ${describe(pair)} in it; give it pairs of a key and a value: [[Key, value], ...]`)
+    checkKey('scope', pair[0])
+    return pair as [Key, unknown]
+  })
 }
 
 async function inScope(open: () => Scope, body: (scope: Scope) => unknown): Promise<unknown> {

@@ -7,9 +7,10 @@
 import { existsSync, type FSWatcher, statSync, watch } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
+import { describe } from '../describe'
 import { InvalidError } from '../errors'
 import type { Container } from './container'
-import { describe, type Key, labelOfKey } from './keys'
+import { checkKey, type Key, labelOfKey } from './keys'
 import { isReloadable } from './wiring'
 
 /** Paths whose change makes everything anew, or keys with the paths whose change makes them anew. */
@@ -17,6 +18,35 @@ export type Reloads = readonly string[] | Iterable<readonly [Key, readonly strin
 
 /** Milliseconds without a change that end a series of them. */
 const QUIET = 100
+
+/** Refuses what is no list of paths, or of keys with theirs. */
+export function readReloads(given: Reloads | undefined): Reloads | undefined {
+  if (given === undefined) return undefined
+  if (typeof given !== 'object' || given === null || !(Symbol.iterator in given))
+    throw new InvalidError(
+      `reload is ${describe(given)}; give a list of paths, ['settings.toml'], or of keys with paths, [[Settings, [...]]]`,
+    )
+  const entries: readonly unknown[] = [...given]
+  if (entries.every(entry => typeof entry === 'string')) checkPaths(entries, 'everything')
+  else for (const entry of entries) checkPair(entry)
+  return entries as Reloads
+}
+
+function checkPair(entry: unknown): void {
+  if (!Array.isArray(entry) || entry.length !== 2)
+    throw new InvalidError(`reload has ${describe(entry)} in it; give paths alone, or keys with paths, [[Settings, [...]]]`)
+  const [key, paths] = entry as [unknown, unknown]
+  checkKey('reload', key)
+  if (!Array.isArray(paths)) throw new InvalidError(`reload has ${describe(paths)} for ${labelOfKey(key)}; give a list of paths`)
+  checkPaths(paths, labelOfKey(key))
+}
+
+function checkPaths(paths: readonly unknown[], name: string): void {
+  for (const path of paths) {
+    if (typeof path !== 'string' || path === '')
+      throw new InvalidError(`reload has the path ${describe(path)} for ${name}; give a text that is not empty`)
+  }
+}
 
 /** Makes values anew when files change. Returns what ends that. */
 export function reloading(container: Container, reloads: Reloads): () => void {
@@ -52,9 +82,8 @@ export function reloading(container: Container, reloads: Reloads): () => void {
 function byPath(container: Container, reloads: Reloads): Map<string, Set<number>> {
   const { wiring } = container
   const found = new Map<string, Set<number>>()
-  const add = (paths: unknown, nodes: number[], name: string) => {
-    if (!Array.isArray(paths)) throw new InvalidError(`reload has ${describe(paths)} for ${name}; give a list of paths`)
-    for (const given of paths as string[]) {
+  const add = (paths: readonly string[], nodes: number[]) => {
+    for (const given of paths) {
       const path = resolve(given)
       if (!existsSync(path)) throw new InvalidError(`reload has the path ${JSON.stringify(given)}, which does not exist`)
       found.set(path, new Set([...(found.get(path) ?? []), ...nodes]))
@@ -63,8 +92,8 @@ function byPath(container: Container, reloads: Reloads): Map<string, Set<number>
   const entries = [...reloads]
   if (entries.every(entry => typeof entry === 'string')) {
     const all = wiring.nodes.filter(isReloadable).map(({ index }) => index)
-    add(entries, all, 'everything')
-  } else for (const [key, paths] of entries as (readonly [Key, readonly string[]])[]) add(paths, [wiring.find(key)], labelOfKey(key))
+    add(entries, all)
+  } else for (const [key, paths] of entries as (readonly [Key, readonly string[]])[]) add(paths, [wiring.find(key)])
   return found
 }
 

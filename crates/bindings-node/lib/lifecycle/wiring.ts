@@ -1,8 +1,9 @@
 /** A sealed graph, with what its numbers stand for. It is read by the container and by what is compiled. */
 
+import { describe } from '../describe'
 import { NotProvidedError } from '../errors'
 import type { DeclaredNode, Worker } from './declared'
-import { describe, type Key, type Need, readAsked, readWanted } from './keys'
+import { type Key, type Need, readAsked, readWanted } from './keys'
 import type { Plan, PlannedNode } from './native'
 import { wantedOf } from './recipe'
 

@@ -4,9 +4,10 @@
  * The native graph checks everything in one pass and runs no code of the user's. What it returns is copied into lists once.
  */
 
-import { InvalidError, type Mistake, NotProvidedError, typed, WiringError } from '../errors'
+import { describe } from '../describe'
+import { InvalidError, NotProvidedError, typed, WiringError } from '../errors'
 import { APP, type Declared, type DeclaredNode, INHERITED, type Time } from './declared'
-import { describe, type Key, labelOfKey, type Need, readWanted, Token, type Wanted } from './keys'
+import { type Key, labelOfKey, type Need, readWanted, Token, type Wanted } from './keys'
 import { Graph, type NativeMistakes, type NativeNeed, type NativeNode, type Plan } from './native'
 import { nativePolicy, nativeSeconds } from './options'
 import { nameOf, type Parameter, wantedOf } from './recipe'
@@ -25,13 +26,8 @@ export function wire(declared: readonly Declared[], overrides: readonly Declared
   writer.noteConforming()
   const told = writer.seal()
   if (told instanceof Wiring) return told
-  const mistakes = told.mistakes.map(mistake => writer.retell(mistake))
-  const text = told.mistakes.reduce((all, { text }, at) => all.replace(text, () => mistakes[at]!.text), told.text)
-  throw new WiringError(text, mistakes, told.warnings)
+  throw new WiringError(told.text, told.mistakes, told.warnings)
 }
-
-/** What lives as long as the application, and can be given no scope. */
-const LASTING: readonly string[] = ['worker', 'hook', 'invoke']
 
 interface Placed {
   readonly declared: DeclaredNode
@@ -47,6 +43,8 @@ class Writer {
   readonly #numbers = new Map<DeclaredNode, number>()
   readonly #aliases: [key: Key, node: number][] = []
   readonly #placed: Placed[]
+  /** What was said of keys that are missing. */
+  readonly #told = new Map<Key, string>()
 
   constructor(
     declared: readonly Declared[],
@@ -67,7 +65,8 @@ class Writer {
     const plan = this.#graph.seal()
     if (!isPlan(plan)) return plan
     const nodes = plan.nodes().map((node, index) => ({ ...node, index, declared: this.#placed[index]?.declared ?? null }))
-    return new Wiring(plan, nodes, this.scopes, this.#keys, this.#numbers, need => this.#missing(need))
+    // What is asked for later, and found to be missing, is a key of the graph alone: the plan does not know it.
+    return new Wiring(plan, nodes, this.scopes, new Map(this.#keys), this.#numbers, need => this.#missing(need))
   }
 
   /** Tells the graph which classes could be given for which. */
@@ -80,24 +79,19 @@ class Writer {
     }
   }
 
-  /** Says what to do of what holds something that lives shorter, and can be given no scope. */
-  retell(mistake: Mistake): Mistake {
-    const [holder] = mistake.path
-    const found = this.#placed.find(({ declared: { label, source } }) => label === holder?.label && source === holder.source)
-    const scope = /the scope "([^"]*)"/.exec(mistake.fix)?.[1]
-    if (mistake.code !== 'leak' || scope === undefined || !LASTING.includes(found?.declared.kind ?? '')) return mistake
-    const held = mistake.path.at(-1)!.label
-    const fix = `${found!.declared.kind === 'invoke' ? 'an' : 'a'} ${found!.declared.kind} has no scope of its own; use app.scope('${scope}', ...) in it, and ask for \`${held}\` there`
-    return { ...mistake, fix, text: mistake.text.replace(mistake.fix, () => fix) }
-  }
-
   #missing(need: Need): NotProvidedError {
     const wanted = readWanted(need, 'resolve')
+    let text = this.#told.get(wanted.key)
+    if (text === undefined) this.#told.set(wanted.key, (text = this.#whyMissing(wanted)))
+    return new NotProvidedError(text)
+  }
+
+  #whyMissing(wanted: Wanted<unknown>): string {
     this.#graph.add({ kind: 'invoke', label: 'resolve', source: '', scope: APP, module: 0, needs: [this.#need(wanted)] })
     this.noteConforming()
     const told = this.#graph.seal()
     const fix = isPlan(told) ? '' : `; ${told.mistakes.at(-1)?.fix ?? ''}`
-    return new NotProvidedError(`nothing provides \`${labelOfKey(wanted.key)}\`${fix}`)
+    return `nothing provides \`${labelOfKey(wanted.key)}\`${fix}`
   }
 
   #add({ declared, module, isOverride }: Placed): void {

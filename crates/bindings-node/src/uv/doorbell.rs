@@ -37,8 +37,18 @@ pub(super) struct Doorbell {
 }
 
 struct Shared {
-    has_rung: Mutex<bool>,
-    answered: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The thread may ring.
+    Quiet,
+    /// The loop has not answered yet.
+    Rung,
+    /// The thread is to end.
+    Closed,
 }
 
 /// What rings. libuv allows any thread to.
@@ -65,7 +75,7 @@ impl Doorbell {
     /// As of [`Watch::open`](super::Watch::open).
     pub(super) unsafe fn open<G: Guest>(event_loop: *mut uv_loop_s, fd: BorrowedFd<'_>, guest: &Rc<G>) -> Result<Self, c_int> {
         let number = |error: std::io::Error| -error.raw_os_error().unwrap_or(1);
-        let shared = Arc::new(Shared { has_rung: Mutex::new(false), answered: Condvar::new() });
+        let shared = Arc::new(Shared { state: Mutex::new(State::Quiet), changed: Condvar::new() });
         let (end, ended) = UnixStream::pair().map_err(number)?;
         let watched = fd.try_clone_to_owned().map_err(number)?;
         let answering = Rc::new(Answering { guest: Rc::clone(guest), shared: Arc::clone(&shared) });
@@ -93,7 +103,7 @@ impl Doorbell {
     /// Ends the thread, then has the loop let go.
     pub(super) fn close<G: Guest>(mut self) {
         let _ = self.end.write_all(b"x");
-        self.shared.answer();
+        self.shared.turn(State::Closed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -102,23 +112,32 @@ impl Doorbell {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.has_rung.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self) {
-        *self.lock() = false;
-        self.answered.notify_one();
+    /// Changes the state, unless the end has been asked for.
+    fn turn(&self, next: State) -> bool {
+        let mut state = self.lock();
+        let is_open = *state != State::Closed;
+        if is_open {
+            *state = next;
+            self.changed.notify_one();
+        }
+        is_open
+    }
+
+    fn wait_for_answer(&self) {
+        drop(self.changed.wait_while(self.lock(), |state| *state == State::Rung));
     }
 }
 
 fn keep_ringing(bell: &Bell, watched: &OwnedFd, ended: &UnixStream, shared: &Shared) {
-    while wait(watched.as_fd(), ended.as_fd()) {
-        let mut has_rung = shared.lock();
-        *has_rung = true;
+    // The loop may close the bell between the wait and the ring.
+    while wait(watched.as_fd(), ended.as_fd()) && shared.turn(State::Rung) {
         // SAFETY: the handle is open until this thread has been joined.
         unsafe { uv_async_send(bell.0) };
-        drop(shared.answered.wait_while(has_rung, |has_rung| *has_rung));
+        shared.wait_for_answer();
     }
 }
 
@@ -138,5 +157,5 @@ extern "C" fn on_bell<G: Guest>(handle: *mut Handle) {
     // SAFETY: libuv gives the handle that was made with this function.
     let answering = unsafe { guest::<Answering<G>>(handle) };
     Rc::clone(&answering.guest).readable();
-    answering.shared.answer();
+    answering.shared.turn(State::Quiet);
 }

@@ -80,6 +80,12 @@ impl ServerEnd {
         self.0.borrow().to_client.read_closed
     }
 
+    /// Returns whether the client has closed its side, and nothing of its bytes is unread.
+    pub(crate) fn has_ended(&self) -> bool {
+        let pipe = &self.0.borrow().to_server;
+        pipe.write_closed && pipe.bytes.is_empty()
+    }
+
     pub(crate) fn shutdown_write(&self) {
         self.0.borrow_mut().to_client.write_closed = true;
         self.wake_client();
@@ -114,6 +120,12 @@ impl ClientEnd {
         };
         self.wake_server();
         room
+    }
+
+    /// Returns whether something can be sent, if only into the void.
+    pub(crate) fn has_room(&self) -> bool {
+        let pipe = &self.0.borrow().to_server;
+        pipe.read_closed || pipe.bytes.len() < CAPACITY
     }
 
     /// Takes what the server has written, and whether it has closed.

@@ -45,6 +45,11 @@ impl Source {
         self.reset.get()
     }
 
+    /// Returns whether the peer has closed its side, whatever of its bytes is still unread.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        self.hangup.get()
+    }
+
     /// Notes that a read found nothing more. Once the peer has closed, only the end itself drains the socket.
     pub(crate) fn drained(&self) {
         self.ready.set(Interest { readable: self.hangup.get(), ..self.ready.get() });

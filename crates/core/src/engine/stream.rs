@@ -91,6 +91,12 @@ impl Stream {
         self.source.is_reset()
     }
 
+    /// Returns whether the peer has closed its side, and nothing of its bytes is unread.
+    pub(crate) fn has_ended(&self) -> bool {
+        let peek = || rustix::net::recv(self.source.as_fd(), &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        self.source.is_hung_up() && peek().is_ok_and(|(found, _)| found == 0)
+    }
+
     fn poll_ready(&self, cx: &Context<'_>, is_ready: impl Fn(&Source) -> bool) -> Poll<()> {
         if is_ready(&self.source) {
             return Poll::Ready(());

@@ -6,6 +6,8 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
 };
 
+use hyper::ext::ReasonPhrase;
+
 use super::{body::Body, strict::Refusal};
 use crate::error::{Error, Result};
 
@@ -61,6 +63,9 @@ impl ResponseHead {
         let mut response = http::Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
+        if self.status.canonical_reason().is_none() {
+            response.extensions_mut().insert(ReasonPhrase::from_static(b"unknown"));
+        }
         response
     }
 }

@@ -56,6 +56,14 @@ impl Transport {
         }
     }
 
+    /// Returns whether the peer has closed its side, and nothing of its bytes is unread.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self {
+            Self::Socket(stream) => stream.has_ended(),
+            Self::Memory(end) => end.has_ended(),
+        }
+    }
+
     pub(crate) fn shutdown_write(&self) {
         match self {
             Self::Socket(stream) => stream.shutdown_write(),

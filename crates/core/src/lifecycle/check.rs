@@ -268,7 +268,15 @@ impl Check {
         let short = self.graph.scopes[usize::from(self.facts[last.index()].depth)].clone();
         let (holder, held) = (self.label(node).to_owned(), self.label(last).to_owned());
         let message = format!("`{holder}` lives as long as the {scope} and holds `{held}`, which lives as long as the {short}");
-        let fix = format!("give `{holder}` the scope \"{short}\", or pass `{held}` to its calls");
+        let kind = self.graph.node(node).kind;
+        let fix = match kind {
+            NodeKind::Worker | NodeKind::Hook | NodeKind::Invoke => {
+                let article = if kind == NodeKind::Invoke { "an" } else { "a" };
+                let kind = kind.name();
+                format!("{article} {kind} has no scope of its own; open the scope \"{short}\" in it, and ask for `{held}` there")
+            }
+            _ => format!("give `{holder}` the scope \"{short}\", or pass `{held}` to its calls"),
+        };
         let path = self.steps(&path);
         self.report(Code::Leak, node, message, path, fix);
     }

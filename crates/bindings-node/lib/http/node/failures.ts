@@ -12,11 +12,12 @@ export function aborted(): NodeJS.ErrnoException {
   return failure(Error, 'ECONNRESET', 'aborted')
 }
 
-/** Makes the error of a system call, as Node words it. `where` is an address and port, or a path. */
-export function systemError(code: string, syscall: string, where: { address: string; port?: number }): NodeJS.ErrnoException {
+/** Makes the error of a system call, as Node words it. `where` is an address and port, or a path, or neither. */
+export function systemError(code: string, syscall: string, where: { address: string | null; port?: number }): NodeJS.ErrnoException {
   const [errno, text] = numberOf(code)
-  const place = where.port === undefined ? where.address : `${where.address}:${where.port}`
-  return Object.assign(new Error(`${syscall} ${code}: ${text} ${place}`), { code, errno, syscall, ...where })
+  const { address, port } = where
+  const place = address === null ? '' : port === undefined ? ` ${address}` : ` ${address}:${port}`
+  return Object.assign(new Error(`${syscall} ${code}: ${text}${place}`), { code, errno, syscall, ...where })
 }
 
 function numberOf(code: string): [number | undefined, string] {

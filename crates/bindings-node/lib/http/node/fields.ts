@@ -8,7 +8,8 @@ import { kOutHeaders, type OutHeaders, type Reply } from './internals'
 /**
  * Writes the fields as lines; nothing is undefined.
  *
- * What they say of the body and the connection is noted on the response. `Transfer-Encoding` is the engine's to write.
+ * What they say of the connection is noted on the response, and so is the body's length, which is left out of the lines: whether it is
+ * sent shows when the body does. `Transfer-Encoding` is the engine's to write.
  */
 export function fieldLines(reply: Reply, headers: unknown): string | undefined {
   let lines: string | undefined
@@ -24,14 +25,6 @@ export function fieldLines(reply: Reply, headers: unknown): string | undefined {
 /** Writes one field more. */
 export function join(lines: string | undefined, name: string, value: unknown): string {
   return lines === undefined ? `${name}\n${value}` : `${lines}\n${name}\n${value}`
-}
-
-/** Leaves the body's length out. */
-export function withoutLength(lines: string | undefined): string | undefined {
-  const fields = lines?.split('\n') ?? []
-  const at = fields.findIndex((line, index) => index % 2 === 0 && line === 'content-length')
-  if (at >= 0) fields.splice(at, 2)
-  return fields.length === 0 ? undefined : fields.join('\n')
 }
 
 /** Names and values, of an object, of pairs, or of a list in which they take turns. */
@@ -59,6 +52,7 @@ function add(reply: Reply, lines: string | undefined, name: string, value: unkno
       break
     case 'content-length':
       reply._contentLength = Number(value)
+      return lines
   }
   if (!Array.isArray(value)) return join(lines, name, value)
   if (name === 'cookie') return join(lines, name, value.join('; '))

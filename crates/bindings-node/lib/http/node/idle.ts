@@ -1,21 +1,25 @@
 /** Time without anything read or written. */
 
-export class IdleTimer {
-  readonly #timer: NodeJS.Timeout
+/** The longest that a timer of Node's can run. */
+const LONGEST = 2 ** 31 - 1
 
-  constructor(
-    readonly milliseconds: number,
-    expired: () => void,
-  ) {
-    this.#timer = setTimeout(expired, milliseconds).unref()
+export class IdleTimer {
+  readonly milliseconds: number
+  readonly #timer: NodeJS.Timeout
+  #isOver = false
+
+  constructor(milliseconds: number, expired: () => void) {
+    this.milliseconds = Math.min(milliseconds, LONGEST)
+    this.#timer = setTimeout(expired, this.milliseconds).unref()
   }
 
   /** Something was read or written: begins anew. */
   touch(): void {
-    this.#timer.refresh()
+    if (!this.#isOver) this.#timer.refresh()
   }
 
   stop(): void {
+    this.#isOver = true
     clearTimeout(this.#timer)
   }
 }

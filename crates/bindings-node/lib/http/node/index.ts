@@ -1,5 +1,6 @@
 /** `createServer((req, res) => ...)`, in place of `node:http`'s. */
 
+import { wrongType } from './checks'
 import { NodeServer, type RequestListener } from './server'
 import type { NodeServerOptions } from './settings'
 
@@ -17,9 +18,14 @@ export type { NodeServer, NodeServerOptions, RequestListener }
  *
  * @param options Settings; may be left out.
  * @param listener Is called for each request: the first listener of the event `request`.
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) or RangeError (`ERR_OUT_OF_RANGE`) for what `node:http` would not take, and InvalidError for
+ *   what the engine cannot keep.
  */
-export function createServer(options: NodeServerOptions, listener?: RequestListener): NodeServer
+export function createServer(options: NodeServerOptions | null | undefined, listener?: RequestListener): NodeServer
 export function createServer(listener?: RequestListener): NodeServer
-export function createServer(first: NodeServerOptions | RequestListener = {}, second?: RequestListener): NodeServer {
-  return typeof first === 'function' ? new NodeServer({}, first) : new NodeServer(first, second)
+export function createServer(first?: NodeServerOptions | RequestListener | null, second?: RequestListener | null): NodeServer {
+  if (typeof first === 'function') return new NodeServer({}, first)
+  const options = first ?? {}
+  if (typeof options !== 'object' || Array.isArray(options)) throw wrongType('options', 'of type object', options)
+  return new NodeServer(options, second ?? undefined)
 }

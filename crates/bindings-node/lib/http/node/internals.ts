@@ -20,6 +20,8 @@ export interface Reply extends Omit<ServerResponse, 'socket' | 'req'> {
   _hasBody: boolean
   /** Whether `close` was emitted. */
   _closed: boolean
+  /** How many events are listened to. */
+  _eventsCount: number
   /** Settles the head. */
   _storeHeader(firstLine: string, headers: unknown): void
   /** Writes a piece of the body. The last comes from `end`, is empty, and its callback emits `finish`. */

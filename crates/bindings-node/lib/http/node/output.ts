@@ -5,12 +5,14 @@
  * ends meanwhile goes as a whole, with its length; any other is streamed, and what the engine has no room for waits here.
  */
 
+import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 
 import { StaleError, toHostloopError } from '../../errors'
 import type { Piece } from '../../native'
 import type { Exchange } from '../exchange'
-import { withoutLength } from './fields'
+import { apart } from '../rethrow'
+import { join } from './fields'
 import type { Callback } from './internals'
 
 /** Several pieces go as one up to this many bytes. */
@@ -41,12 +43,14 @@ export abstract class Output extends Emitter {
   private stage = Stage.Open
   private status = 0
   private lines: string | undefined = undefined
+  /** What the head says of the body's length. */
+  private length: number | null = null
   private trailers: string | undefined = undefined
   private pieces: Piece[] = []
   /** Who is told that all so far is the engine's; the last apart, since mostly there is no other. */
   private callbacks: Callback[] | undefined = undefined
   private lastCallback: Callback | undefined = undefined
-  /** Emits `finish`. */
+  /** Emits `finish`, once. It is there from `end` on. */
   private finish: Callback | undefined = undefined
   /** `end` is under way: its last piece comes, then `complete`. */
   private isEnding = false
@@ -66,10 +70,11 @@ export abstract class Output extends Emitter {
   }
 
   /** Takes the head. */
-  begin(status: number, lines: string | undefined): void {
+  begin(status: number, lines: string | undefined, length: number | null): void {
     if (this.stage !== Stage.Open) return
     this.status = status
     this.lines = lines
+    this.length = length
     this.stage = Stage.Held
   }
 
@@ -110,13 +115,14 @@ export abstract class Output extends Emitter {
     this.trailers = trailers
     this.writableCorked = 0
     if (isHeld) {
-      this.lines = withoutLength(this.lines)
+      this.length = null
       this.flush()
     } else this.release()
   }
 
   /** Lets a response that is complete end. */
   release(): void {
+    if (this.isComplete) return
     this.isComplete = true
     if (this.exchange.cause === 'done') process.nextTick(() => this.sent())
     else this.flush()
@@ -126,21 +132,37 @@ export abstract class Output extends Emitter {
   protected sent(): boolean {
     this.stage = Stage.Given
     this.drop()
-    if (this.isComplete) this.finish?.()
+    if (this.isComplete) this.finished()
     return this.isComplete
   }
 
-  /** Nobody is there to take anything any more. */
-  protected lose(): void {
+  /** Nobody is there to take anything any more. Returns whether it had ended, which `finish` is emitted for here too. */
+  protected lose(error: Error): boolean {
+    const hasEnded = this.finish !== undefined
+    const callbacks = this.callbacks ?? []
+    if (this.lastCallback !== undefined) callbacks.push(this.lastCallback)
+    this.callbacks = this.lastCallback = undefined
     this.stage = Stage.Gone
     this.drop()
+    for (const callback of callbacks) apart(() => callback(error))
+    this.finished()
+    return hasEnded
   }
 
   /** Everything so far is the engine's. */
   protected abstract drained(): void
 
+  /** The client has taken something. */
+  protected abstract moved(): void
+
   /** The engine refuses what was written. */
   protected abstract refused(error: Error): void
+
+  private finished(): void {
+    const { finish } = this
+    this.finish = undefined
+    if (finish !== undefined) apart(finish)
+  }
 
   private keep(callback: Callback): void {
     if (this.lastCallback !== undefined) (this.callbacks ??= []).push(this.lastCallback)
@@ -160,12 +182,15 @@ export abstract class Output extends Emitter {
     } catch (thrown) {
       const error = toHostloopError(thrown) as Error
       // What has ended is told of by its last event.
-      if (!(error instanceof StaleError)) this.refused(error)
+      if (error instanceof StaleError) return
+      this.finish = undefined
+      this.refused(error)
     }
   }
 
   private start(): void {
-    const { exchange, status, lines, pieces } = this
+    const { exchange, status, length, pieces } = this
+    const lines = length === null ? this.lines : join(this.lines, 'content-length', length)
     const isWhole = this.isComplete && this.trailers === undefined && (pieces.length < 2 || this.writableLength <= TOGETHER)
     if (isWhole) {
       exchange.respond(status, 0, lines, together(pieces))
@@ -192,10 +217,15 @@ export abstract class Output extends Emitter {
 
   private wait(): void {
     this.isWaiting = true
-    this.exchange.onDrained(() => {
-      this.isWaiting = false
-      this.flush()
-    })
+    // Who is told then finds in an `AsyncLocalStorage` what is in it now.
+    const scope = new AsyncResource('HOSTLOOPWRITE')
+    this.exchange.onDrained(() => scope.runInAsyncScope(this.goOn, this))
+  }
+
+  private goOn(): void {
+    this.isWaiting = false
+    this.moved()
+    this.flush()
   }
 
   private settle(stage: Stage): void {

@@ -4,6 +4,8 @@ import { lookup } from 'node:dns/promises'
 import { type AddressInfo, isIP } from 'node:net'
 
 import type { Server } from '../server'
+import { checkType, shown, wrongType } from './checks'
+import { isShared } from './cluster'
 import { failure, systemError } from './failures'
 
 /** What `listen` takes in place of single arguments. */
@@ -16,8 +18,10 @@ export interface ListenOptions {
   path?: string | undefined
   /** A descriptor that listens already, in place of both. */
   fd?: number | undefined
-  /** Whether several processes may share the port. Default: no. */
+  /** Whether several processes may share the port. Default: in a worker of `node:cluster`, unless the port is 0. */
   reusePort?: boolean | undefined
+  /** Whether a worker of `node:cluster` shares its port with no other. Default: no. */
+  exclusive?: boolean | undefined
   /** Whether to leave IPv4 out where no host is given. Default: no. */
   ipv6Only?: boolean | undefined
   /** Closes the server. */
@@ -42,17 +46,31 @@ function toOptions(first: unknown, second: unknown): ListenOptions {
   return { port: (first ?? 0) as number, host: typeof second === 'string' ? second : undefined }
 }
 
+/** Leaves one of port, path and descriptor, by which one `node:http` would listen. */
 function checked(place: ListenOptions): ListenOptions {
+  checkTypes(place)
   const { port, path, fd } = place
-  if (path !== undefined || fd !== undefined) return place
-  if (!('port' in place) || port === null) {
-    throw failure(TypeError, 'ERR_INVALID_ARG_VALUE', 'listen needs a port, a path or a descriptor (fd)')
+  if (typeof fd === 'number' && fd >= 0) return { ...place, port: undefined, path: undefined }
+  const rest = { ...place, fd: undefined }
+  if (typeof port === 'number' || typeof port === 'string') return { ...rest, port: portNumber(port), path: undefined }
+  if (port === undefined || port === null) {
+    if (typeof path === 'string' && path !== '') return { ...rest, port: undefined }
+    if ('port' in place) return { ...rest, port: 0, path: undefined }
   }
-  const number = port === undefined ? 0 : Number(port)
-  if (!Number.isInteger(number) || number < 0 || number > 65_535 || port === '') {
-    throw failure(RangeError, 'ERR_SOCKET_BAD_PORT', `options.port should be >= 0 and < 65536. Received ${JSON.stringify(port)}.`)
-  }
-  return { ...place, port: number }
+  throw failure(TypeError, 'ERR_INVALID_ARG_VALUE', `listen needs a port, a path or a descriptor (fd). Received ${shown(place)}`)
+}
+
+function checkTypes({ host, reusePort, signal }: ListenOptions): void {
+  if (host) checkType('hostname', host, 'string')
+  checkType('options.reusePort', reusePort, 'boolean')
+  if (signal === undefined || (typeof signal === 'object' && signal !== null && 'aborted' in signal)) return
+  throw wrongType('options.signal', 'an instance of AbortSignal', signal)
+}
+
+function portNumber(port: number | string): number {
+  const number = Number(port)
+  if (Number.isInteger(number) && number >= 0 && number <= 65_535 && String(port).trim() !== '') return number
+  throw failure(RangeError, 'ERR_SOCKET_BAD_PORT', `options.port should be >= 0 and < 65536. Received ${shown(port)}.`)
 }
 
 /** Whether the place is known without asking for a name's addresses. */
@@ -72,14 +90,24 @@ export async function addressesOf({ host }: ListenOptions): Promise<string[]> {
  * @throws The error of a system call, as Node has it.
  */
 export function bind(server: Server, place: ListenOptions, hosts: readonly string[]): void {
-  const { path, fd, reusePort = false } = place
-  if (fd !== undefined) return void server.listenFd(fd)
-  if (path !== undefined) return listenAt(server, `unix:${path}`, reusePort, { address: path })
+  const { path, fd, exclusive = false } = place
+  if (fd !== undefined) return listenFd(server, fd)
+  if (path !== undefined) return listenAt(server, `unix:${path}`, false, { address: path })
   let port = Number(place.port)
+  const { reusePort = isShared(port, exclusive) } = place
   for (const host of hosts) {
     const where = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`
     listenAt(server, where, reusePort, { address: host, port })
     port = portOf(server.addresses[0]!)
+  }
+}
+
+/** Whatever is wrong with a descriptor, Node says that it is invalid. */
+function listenFd(server: Server, fd: number): void {
+  try {
+    server.listenFd(fd)
+  } catch {
+    throw systemError('EINVAL', 'listen', { address: null })
   }
 }
 
@@ -107,9 +135,12 @@ function codeOf({ message }: Error): string {
 export function wildcards({ port, path, fd, ipv6Only = false }: ListenOptions): string[][] {
   if (path !== undefined || fd !== undefined) return [[]]
   if (ipv6Only) return [['::']]
-  const both = ['::', '0.0.0.0']
-  // A port that is free for one may be taken for the other.
-  return port === 0 ? [both, both, both, ['0.0.0.0']] : [both, ['0.0.0.0']]
+  return [...choicesOf({ port }, ['::', '0.0.0.0']), ['0.0.0.0']]
+}
+
+/** The choices of a server that is to listen at several addresses: a port that is free at one may be taken at another. */
+export function choicesOf({ port }: ListenOptions, hosts: string[]): string[][] {
+  return port === 0 && hosts.length > 1 ? [hosts, hosts, hosts] : [hosts]
 }
 
 /** Whether the addresses do not say at which of them a client has connected. */

@@ -7,7 +7,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 
 import { failure } from './failures'
-import { fieldLines, join } from './fields'
+import { fieldLines } from './fields'
 import type { Callback, Message, Reply } from './internals'
 import type { Socket } from './socket'
 
@@ -33,14 +33,15 @@ function storeHeader(this: Reply, firstLine: string, headers: unknown): void {
   }
   const measured = this._contentLength
   this._contentLength = null
-  let lines = fieldLines(this, headers)
-  if (this._contentLength === null) {
+  const lines = fieldLines(this, headers)
+  let length = this._contentLength as number | null
+  if (length === null) {
     this._contentLength = measured
     // Of what is sent, the engine tells the length; not of what a HEAD leaves out.
-    if (measured && this.req.method === 'HEAD') lines = join(lines, 'content-length', measured)
+    if (measured && this.req.method === 'HEAD') length = measured
   }
   this._header = firstLine
-  this.socket?.begin(this.statusCode, lines)
+  this.socket?.begin(this.statusCode, lines, length)
 }
 
 function send(this: Reply, data: string | Uint8Array, encoding?: BufferEncoding | null, callback?: Callback | null): boolean {
@@ -68,6 +69,8 @@ const finishNode = (ServerResponse.prototype as unknown as Reply)._finish
 
 function finish(this: Reply): void {
   finishNode.call(this)
+  // Of one that was destroyed, the end did not come to the socket.
+  if (this.socket?.destroyed) return
   this.socket?.answered(this._trailer === '' ? undefined : trailerLines(this._trailer))
 }
 

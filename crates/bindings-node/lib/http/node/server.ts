@@ -1,12 +1,14 @@
 /** A server for applications and frameworks that were written for `node:http`. */
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { EventEmitter } from 'node:events'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { Server } from '../server'
+import { joinCluster } from './cluster'
 import { dispatcher } from './dispatch'
 import { failure } from './failures'
-import { addressesOf, bind, isKnown, isWildcard, type ListenOptions, readPlace, splitAddress, wildcards } from './places'
+import { addressesOf, bind, choicesOf, isKnown, isWildcard, type ListenOptions, readPlace, splitAddress, wildcards } from './places'
 import { highWaterMarkOf, type NodeServerOptions } from './settings'
 import { Waits } from './waits'
 
@@ -31,6 +33,8 @@ export class NodeServer extends Waits implements AsyncDisposable {
   /** The name whose addresses are being looked up. */
   #sought: ListenOptions | undefined
   #keepsAlive = true
+  /** Has the signal of `listen` not close any more. */
+  #unhear: (() => void) | undefined
 
   /** @internal */
   constructor(options: NodeServerOptions, listener?: RequestListener) {
@@ -52,7 +56,8 @@ export class NodeServer extends Waits implements AsyncDisposable {
    * Without a host it listens at all addresses of the machine, IPv6 and IPv4, and with a name at all addresses of that.
    *
    * @param port 0, the default, takes any free port. In its place: a unix socket's path, or options.
-   * @throws RangeError (`ERR_SOCKET_BAD_PORT`), or Error (`ERR_SERVER_ALREADY_LISTEN`).
+   * @throws RangeError (`ERR_SOCKET_BAD_PORT`), TypeError (`ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`), or Error
+   *   (`ERR_SERVER_ALREADY_LISTEN`).
    */
   listen(port?: number, host?: string, backlog?: number, callback?: () => void): this
   listen(port?: number, host?: string, callback?: () => void): this
@@ -67,9 +72,9 @@ export class NodeServer extends Waits implements AsyncDisposable {
       throw failure(Error, 'ERR_SERVER_ALREADY_LISTEN', 'Listen method has been called more than once without closing.')
     }
     if (callback !== undefined) this.once('listening', callback)
+    this.#closeOn(place.signal)
     if (isKnown(place)) this.#bind(place, place.host ? [[place.host]] : wildcards(place))
     else this.#bindName(place)
-    this.#closeOn(place.signal)
     return this
   }
 
@@ -88,12 +93,13 @@ export class NodeServer extends Waits implements AsyncDisposable {
     const server = this.#server
     const wasRunning = server !== undefined || this.#sought !== undefined
     this.#server = this.#sought = undefined
+    this.#unhear?.()
     if (callback !== undefined) {
       const error = wasRunning ? undefined : failure(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.')
       this.once('close', () => callback(error))
     }
-    if (server === undefined) process.nextTick(() => this.emit('close'))
-    else void this.#drain(server)
+    if (server !== undefined) void this.#drain(server)
+    else if (this.#draining.size === 0) process.nextTick(() => this.emit('close'))
     return this
   }
 
@@ -119,6 +125,12 @@ export class NodeServer extends Waits implements AsyncDisposable {
   /** Has listening not keep the process alive. */
   unref(): this {
     return this.#keepAlive(false)
+  }
+
+  /** Is told what an asynchronous listener rejects with, where `captureRejections` of `node:events` was on when this was made. */
+  override [EventEmitter.captureRejectionSymbol](error: Error, event: string | symbol, ...given: unknown[]): void {
+    if (event === 'request') answerFailure(given[1] as ServerResponse)
+    else this.emit('error', error)
   }
 
   /** How many connections are open. */
@@ -147,15 +159,18 @@ export class NodeServer extends Waits implements AsyncDisposable {
   }
 
   #closeOn(signal: AbortSignal | undefined): void {
-    if (signal?.aborted) process.nextTick(() => this.close())
-    else signal?.addEventListener('abort', () => this.close(), { once: true })
+    if (signal === undefined) return
+    const close = () => this.close()
+    if (signal.aborted) return process.nextTick(close)
+    signal.addEventListener('abort', close, { once: true })
+    this.#unhear = () => signal.removeEventListener('abort', close)
   }
 
   #bindName(place: ListenOptions): void {
     this.#sought = place
     const isSought = () => this.#sought === place
     addressesOf(place).then(
-      hosts => isSought() && this.#bind(place, [hosts]),
+      hosts => isSought() && this.#bind(place, choicesOf(place, hosts)),
       error => isSought() && this.#failed(error as Error),
     )
   }
@@ -164,16 +179,27 @@ export class NodeServer extends Waits implements AsyncDisposable {
   #bind(place: ListenOptions, choices: readonly (readonly string[])[]): void {
     let refusal: unknown
     for (const hosts of choices) {
-      const server = this.#make()
+      let server: Server
       try {
-        bind(server, place, hosts)
-        return this.#listens(server)
+        server = this.#open(place, hosts)
       } catch (error) {
         refusal = error
-        void server.close()
+        continue
       }
+      return this.#listens(server)
     }
     this.#failed(refusal as Error)
+  }
+
+  #open(place: ListenOptions, hosts: readonly string[]): Server {
+    const server = this.#make()
+    try {
+      bind(server, place, hosts)
+      return server
+    } catch (error) {
+      void server.close()
+      throw error
+    }
   }
 
   #make(): Server {
@@ -189,6 +215,7 @@ export class NodeServer extends Waits implements AsyncDisposable {
     if (!this.#keepsAlive) server.keepAlive(false)
     const address = this.address()
     this.local = typeof address === 'string' || address === null ? {} : isWildcard(server.addresses) ? { port: address.port } : address
+    joinCluster(this)
     process.nextTick(() => {
       if (this.#server === server) this.emit('listening')
     })
@@ -196,6 +223,7 @@ export class NodeServer extends Waits implements AsyncDisposable {
 
   #failed(error: Error): void {
     this.#sought = undefined
+    this.#unhear?.()
     process.nextTick(() => this.emit('error', error))
   }
 
@@ -203,6 +231,14 @@ export class NodeServer extends Waits implements AsyncDisposable {
     this.#draining.add(server)
     await server.drain()
     this.#draining.delete(server)
-    process.nextTick(() => this.emit('close'))
+    if (this.#draining.size === 0) process.nextTick(() => this.emit('close'))
   }
+}
+
+/** Answers with a 500, or closes the connection of a response that has begun. */
+function answerFailure(response: ServerResponse): void {
+  if (response.headersSent || response.writableEnded) return void response.destroy()
+  for (const name of response.getHeaderNames()) response.removeHeader(name)
+  response.statusCode = 500
+  response.end(STATUS_CODES[500])
 }

@@ -5,15 +5,23 @@
  * brings the body in when the request asks for it, and the response out.
  */
 
+import { AsyncResource } from 'node:async_hooks'
 import type { ServerResponse } from 'node:http'
 
 import type { Cause, Exchange } from '../exchange'
-import { rethrow } from '../rethrow'
+import { apart } from '../rethrow'
 import { Endpoint } from './endpoint'
 import { aborted, failure } from './failures'
 import { IdleTimer } from './idle'
 import { kNeedDrain, type Message, type Reply } from './internals'
 import type { NodeServer } from './server'
+
+/**
+ * Milliseconds that a response which has ended waits for a body that is still being taken, while none of it comes or is asked for.
+ *
+ * The engine ends a body with its response; a client may wait for the whole response before it sends on.
+ */
+const STALLED = 1000
 
 export class Socket extends Endpoint {
   /** Whether `close` was emitted. */
@@ -23,10 +31,14 @@ export class Socket extends Endpoint {
   request!: Message
   private isReading = false
   private idle: IdleTimer | undefined = undefined
+  /** Runs while the response waits for the body. */
+  private stall: IdleTimer | undefined = undefined
+  /** Where the response was ended, for those who hear that it has left. */
+  private scope: AsyncResource | undefined = undefined
 
   constructor(exchange: Exchange, server: NodeServer) {
     super(exchange, server)
-    exchange.onEnded(cause => guarded(() => this.ended(cause)))
+    exchange.onEnded(cause => this.ended(cause))
   }
 
   get timeout(): number {
@@ -58,7 +70,7 @@ export class Socket extends Endpoint {
   destroy(error?: Error | null): this {
     if (this.destroyed) return this
     this.destroyed = true
-    if (!this.isOver) this.abort()
+    if (!this.isOver) this.exchange.abort()
     process.nextTick(() => this.lost(error))
     return this
   }
@@ -79,8 +91,9 @@ export class Socket extends Endpoint {
 
   private read(): void {
     this.isReading = true
+    this.stall?.touch()
     this.exchange.read().then(
-      bytes => guarded(() => this.arrived(bytes)),
+      bytes => apart(() => this.arrived(bytes)),
       // Why it cannot be read is told by the end of the exchange.
       () => (this.isReading = false),
     )
@@ -89,6 +102,7 @@ export class Socket extends Endpoint {
   private arrived(bytes: Buffer | null): void {
     this.isReading = false
     this.idle?.touch()
+    this.stall?.touch()
     if (bytes === null) this.bodyEnded()
     else this.request.push(bytes)
   }
@@ -113,20 +127,42 @@ export class Socket extends Endpoint {
 
   // The response.
 
-  /** Takes the end of the response. While the request's body is being taken, the exchange stays open for it. */
+  /** Takes the end of the response. As long as the request's body goes on being taken, the exchange stays open for it. */
   answered(trailers: string | undefined): void {
     this.idle?.touch()
+    if (this.isHeard) this.scope = new AsyncResource('HOSTLOOPRESPONSE')
     const isHeld = this.isBodyTaken
-    if (isHeld) this.request.once('close', () => this.release())
+    if (isHeld) this.hold()
     this.complete(trailers, isHeld)
   }
 
-  protected override drained(): void {
+  private hold(): void {
+    this.stall = new IdleTimer(STALLED, () => this.release())
+    this.request.once('close', () => this.release())
+  }
+
+  override release(): void {
+    this.stall?.stop()
+    super.release()
+  }
+
+  /** Whether somebody may hear that the response has left. */
+  private get isHeard(): boolean {
+    return this.request._eventsCount > 0 || (this._httpMessage?._eventsCount ?? 0) > 0
+  }
+
+  protected override moved(): void {
     this.idle?.touch()
+  }
+
+  protected override drained(): void {
+    // How long the client may take for what the engine has, the engine sees to.
+    if (this.isOver) this.idle?.stop()
+    else this.idle?.touch()
     const reply = this._httpMessage
     if (reply === null || !reply[kNeedDrain] || reply.finished) return
     reply[kNeedDrain] = false
-    guarded(() => reply.emit('drain'))
+    apart(() => reply.emit('drain'))
   }
 
   protected override refused(error: Error): void {
@@ -138,8 +174,9 @@ export class Socket extends Endpoint {
   // How it ends.
 
   private ended(cause: Cause): void {
-    if (cause !== 'done') this.lost()
-    else if (this.sent()) this.left()
+    const end = cause === 'done' ? this.sent : this.lost
+    if (this.scope === undefined) end.call(this)
+    else this.scope.runInAsyncScope(end, this)
   }
 
   protected override sent(): boolean {
@@ -166,8 +203,10 @@ export class Socket extends Endpoint {
     if (request._consuming) {
       this.destroyed = true
       request.destroy(aborted())
-    } else if (request._eventsCount > 0) request._dump()
-    else endSilently(request)
+    } else if (request._eventsCount > 0) {
+      request._dump()
+      this.bodyEnded()
+    } else endSilently(request)
   }
 
   /** The client has left, or the response was given up. */
@@ -178,19 +217,14 @@ export class Socket extends Endpoint {
     this.readable = false
     this.writable = false
     this.idle?.stop()
-    this.lose()
-    if (!this.request.destroyed) this.request.destroy(aborted())
-    if (this._httpMessage !== null) close(this._httpMessage)
+    this.stall?.stop()
+    if (this.lose(error ?? aborted())) apart(() => this.left())
+    else {
+      if (!this.request.destroyed) this.request.destroy(aborted())
+      if (this._httpMessage !== null) close(this._httpMessage)
+    }
     if (error && this.listenerCount('error') > 0) this.emit('error', error)
     this.emit('close', Boolean(error))
-  }
-
-  private abort(): void {
-    try {
-      this.exchange.abort()
-    } catch {
-      // It has ended already, and its last event is on the way.
-    }
   }
 
   private timedOut(): void {
@@ -198,15 +232,6 @@ export class Socket extends Endpoint {
     this.emit('timeout')
     const isHeard = [!request.complete && request.emit('timeout', this), reply?.emit('timeout', this), this.server.emit('timeout', this)]
     if (!isHeard.includes(true)) this.destroy()
-  }
-}
-
-/** What a listener throws is an `uncaughtException`, and does not keep the engine's other events from being told. */
-function guarded(act: () => void): void {
-  try {
-    act()
-  } catch (error) {
-    rethrow(error)
   }
 }
 

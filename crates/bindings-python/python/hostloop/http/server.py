@@ -6,8 +6,8 @@ import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from .._core import Host
 from ..errors import AddressError, ClosedError
@@ -26,6 +26,19 @@ LAST_WORDS = 5.0
 """Seconds that cancelled handlers have to end, once their connections are closed."""
 
 
+class Client(Protocol):
+    """Who is told what happens to a connection in memory."""
+
+    def received(self, data: bytes) -> None:
+        """The server wrote this."""
+
+    def writable(self) -> None:
+        """There is room, after the connection did not take everything."""
+
+    def closed(self) -> None:
+        """It has ended. Nothing else follows."""
+
+
 class Server:
     """Serves routes in the running event loop, until it is drained."""
 
@@ -42,7 +55,7 @@ class Server:
         self._drained = self._loop.create_future()
         self._cancelled: set[asyncio.Task[Any]] = set()
         self._finishing: set[asyncio.Task[Any]] = set()
-        self._receivers: dict[int, Callable[[bytes | None], None]] = {}
+        self._clients: dict[int, Client] = {}
         self._closed = False
         self.addresses: list[str] = []
         """Where it listens: `127.0.0.1:8000`, `[::1]:8000` or `unix:/run/app.sock`."""
@@ -113,9 +126,9 @@ class Server:
         for compiled in self._compiled:
             compiled.swap()
 
-    def connect(self, token: int, receive: Callable[[bytes | None], None]) -> Any:
-        """Opens a connection in memory. `receive` gets what the server writes, and None at the end."""
-        self._receivers[token] = receive
+    def connect(self, token: int, client: Client) -> Any:
+        """Opens a connection in memory, and returns the end that the client writes to."""
+        self._clients[token] = client
         return self._host.connect(token)
 
     async def _last_words(self) -> None:
@@ -145,11 +158,15 @@ class Server:
 
     def received(self, token: int, data: bytes) -> None:
         """The server wrote to a connection in memory."""
-        self._receivers[token](data)
+        self._clients[token].received(data)
+
+    def writable(self, token: int) -> None:
+        """A connection in memory that was full has room."""
+        self._clients[token].writable()
 
     def closed(self, token: int) -> None:
         """A connection in memory ended."""
-        self._receivers.pop(token)(None)
+        self._clients.pop(token).closed()
 
     def drained(self) -> None:
         """The server's last connection has ended."""

@@ -49,6 +49,10 @@ class TestResponse:
         return f"<TestResponse {self.status}, {len(self.content)} bytes>"
 
 
+PIECE = 64 * 1024
+"""Bytes that are offered to a connection at once: as many as it holds."""
+
+
 class Methods:
     """The requests that a client makes, each through `request`."""
 
@@ -94,33 +98,51 @@ class AsyncTestClient(Methods):
 
     async def request(self, method: str, path: str, **options: Any) -> TestResponse:
         """Makes a request and waits for its response."""
-        received = bytearray()
-        ended = asyncio.get_running_loop().create_future()
-
-        def receive(data: bytes | None) -> None:
-            if data is not None:
-                received.extend(data)
-            elif not ended.done():
-                ended.set_result(None)
-
-        connection = self._server.connect(next(self._tokens), receive)
+        connection = Connection(self._server, next(self._tokens))
         try:
-            await send(connection, write_request(method, path, **options))
-            await ended
-        except BaseException:
-            with suppress(StaleError, ClosedError):
-                connection.close()
-            raise
-        return read_response(method, bytes(received))
+            connection.send(write_request(method, path, **options))
+            return read_response(method, await connection.response)
+        finally:
+            connection.close()
 
 
-async def send(connection: Any, data: bytes) -> None:
-    """Sends everything, as fast as the server reads."""
-    while data:
-        sent = connection.send(data)
-        data = data[sent:]
-        if not sent:
-            await asyncio.sleep(0)
+class Connection:
+    """A connection in memory, for one request."""
+
+    def __init__(self, server: Server, token: int) -> None:
+        # Everything that the server has written, once it closes.
+        self.response: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._received = bytearray()
+        self._request = b""
+        self._sent = 0
+        self._end = server.connect(token, self)
+
+    def send(self, data: bytes) -> None:
+        """Sends everything, as fast as the server reads. It may answer before, and read no more."""
+        self._request = data
+        self.writable()
+
+    def close(self) -> None:
+        """Goes away, if the server has not closed."""
+        with suppress(StaleError, ClosedError):
+            self._end.close()
+
+    # What the server calls.
+
+    def received(self, data: bytes) -> None:
+        self._received.extend(data)
+
+    def writable(self) -> None:
+        with suppress(StaleError, ClosedError):
+            while piece := self._request[self._sent : self._sent + PIECE]:
+                sent = self._end.send(piece)
+                self._sent += sent
+                if sent < len(piece):
+                    return
+
+    def closed(self) -> None:
+        if not self.response.done():
+            self.response.set_result(bytes(self._received))
 
 
 class SyncTestClient(Methods):

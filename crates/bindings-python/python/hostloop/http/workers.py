@@ -160,19 +160,28 @@ class Supervisor:
         for place in self._places:
             if not self._stops and place.start_at is not None and place.start_at <= now:
                 place.start_at = None
-                place.workers.append(self._fork(place, serve))
+                try:
+                    place.workers.append(self._fork(place, serve))
+                except OSError as error:
+                    log.error("a worker cannot be started: %s", error)
+                    self._start_again(place, 0, did_serve=False)
 
     def _fork(self, place: Place, serve: Callable[[], None]) -> Worker:
         ours, theirs = socket.socketpair()
         flush_streams()
         # A signal must not reach the child while it still has the supervisor's handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
-        pid = os.fork()
-        if pid == 0:
+        try:
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                self._become_worker(place, theirs, serve)
+        except OSError:
             ours.close()
-            self._become_worker(place, theirs, serve)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-        theirs.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+            theirs.close()
         ours.setblocking(False)
         log.info("worker %s started", pid)
         return Worker(pid, ours, time.monotonic())
@@ -222,10 +231,10 @@ class Supervisor:
             told = b""
         if READY in told:
             worker.was_ready = self._was_ready = True
-            for other in place.workers:
-                if other is not worker and not other.is_leaving:
-                    self._retire(other)
-        if DRAINING in told and not worker.is_leaving:
+            for older in place.workers[: place.workers.index(worker)]:
+                if not older.is_leaving:
+                    self._retire(older)
+        if DRAINING in told and worker.was_ready and not worker.is_leaving:
             worker.is_leaving = True
             place.start_at = time.monotonic()
 
@@ -256,17 +265,20 @@ class Supervisor:
 
     def _died(self, place: Place, worker: Worker, code: int) -> None:
         log.log(logging.INFO if code == 0 else logging.ERROR, "worker %s ended with %s", worker.pid, code)
-        if self._stops or worker.is_leaving:
-            return
+        if not self._stops and not worker.is_leaving:
+            self._start_again(place, time.monotonic() - worker.started, worker.was_ready)
+
+    def _start_again(self, place: Place, lifetime: float, did_serve: bool) -> None:
+        """Plans a worker in place of one that has lived so long: at once if it served, later and later if its successors do not."""
         if not self._was_ready:
             log.error("no worker could start; giving up")
             self._stops, self._failed = 1, True
             for other in self._all():
                 os.kill(other.pid, signal.SIGTERM)
             return
-        if time.monotonic() - worker.started > STABLE:
+        if lifetime > STABLE:
             place.backoff = FIRST_BACKOFF
-        place.start_at = time.monotonic() + (0 if worker.was_ready and place.backoff == FIRST_BACKOFF else place.backoff)
+        place.start_at = time.monotonic() + (0 if did_serve and place.backoff == FIRST_BACKOFF else place.backoff)
         place.backoff = min(place.backoff * 2, MAX_BACKOFF)
 
     def _all(self) -> list[Worker]:

@@ -71,6 +71,11 @@ impl Connection {
         Poll::Ready(Ok((filled > 0).then_some(bytes)))
     }
 
+    /// Returns whether the client has closed its side in the middle of a message that hyper does not read on in.
+    pub(super) fn is_cut_off(&self) -> bool {
+        !self.gate.borrow().is_between_messages() && self.transport.has_ended()
+    }
+
     fn sent(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.writing.is_blocked.set(result.is_pending());
         if let Poll::Ready(Ok(bytes)) = result {

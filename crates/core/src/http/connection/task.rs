@@ -119,8 +119,8 @@ impl Task {
             let is_answered = connection.leftover.is_there();
             return Poll::Ready(if is_answered { State::Closed } else { self.refuse(refusal) });
         }
-        let has_left = connection.has_ended.get() || connection.transport.is_reset();
-        if has_left && connection.message.stage.get() != Stage::Idle {
+        let has_left = || connection.has_ended.get() || connection.transport.is_reset() || connection.is_cut_off();
+        if connection.message.stage.get() != Stage::Idle && has_left() {
             // The client left in the middle of a body. hyper would wait for a response that nobody is there to take.
             return Poll::Ready(State::Closed);
         }

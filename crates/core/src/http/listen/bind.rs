@@ -133,13 +133,21 @@ fn local_address(fd: &OwnedFd) -> Option<Address> {
 }
 
 fn refusal(address: &Address, error: &io::Error) -> String {
+    let is_file = matches!(address, Address::Unix(_));
     let fix = match error.kind() {
+        io::ErrorKind::AddrInUse if is_file => {
+            "another socket listens there, or a file of another kind is in the way; stop it, or choose another path"
+        }
         io::ErrorKind::AddrInUse => "another socket listens there; stop it, choose another port, or port 0 for any",
         io::ErrorKind::AddrNotAvailable => {
             "this machine has no such address; 127.0.0.1 is this machine alone, 0.0.0.0 all its addresses"
         }
+        io::ErrorKind::PermissionDenied if is_file => "this user may not listen there; choose a folder that it may write to",
         io::ErrorKind::PermissionDenied => "this user may not listen there; ports below 1024 need a privilege",
-        io::ErrorKind::NotFound => "the folder of the socket does not exist",
+        io::ErrorKind::NotFound => "the folder of the socket does not exist; make it, or choose another path",
+        io::ErrorKind::NotADirectory => "what the path names as a folder is none; choose another path",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only; choose a folder that can be written to",
+        io::ErrorKind::InvalidFilename => "the path is too long for a unix socket; choose one of at most 100 bytes",
         _ => "the operating system refused",
     };
     format!("cannot listen on {address}: {fix}")
