@@ -38,7 +38,8 @@ export { HostResponse } from './http/response'
 export { createServer, type ListenOptions, type NodeServer, type NodeServerOptions, type RequestListener } from './http/node'
 export { type ConnectionInfo, type FetchApplication, serve, type ServeOptions } from './http/serve'
 export type { Access } from './http/access'
-export { type Handler, type Logger, Server, type ServerOptions } from './http/server'
+export type { Logger, ServerOptions } from './http/engine'
+export { type Handler, Server } from './http/server'
 
 // Errors.
 export * from './errors'

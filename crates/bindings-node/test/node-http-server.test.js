@@ -10,7 +10,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { Server } = require('../dist/http/server')
+const { HttpEngine } = require('../dist/http/engine')
 const { connect, createServer, deferred, serve, stop } = require('./support/node-http')
 
 const hello = (request, response) => response.end('hello')
@@ -115,10 +115,10 @@ test('a port that is free at one address of a name and taken at another is given
   const addresses = Object.values(os.networkInterfaces()).flatMap(found => found.map(({ address }) => address))
   if (!addresses.includes('::1')) return t.skip('this machine has no IPv6')
   t.mock.method(dns, 'lookup', async () => [{ address: '127.0.0.1' }, { address: '::1' }])
-  const other = new Server()
+  const other = new HttpEngine()
   t.after(() => other.close())
-  const { listen } = Server.prototype
-  t.mock.method(Server.prototype, 'listen', function (address, options) {
+  const { listen } = HttpEngine.prototype
+  t.mock.method(HttpEngine.prototype, 'listen', function (address, options) {
     // Whoever was quicker.
     if (address.startsWith('[::1]') && other.addresses.length === 0) listen.call(other, address)
     return listen.call(this, address, options)
@@ -133,7 +133,7 @@ test('a port that is free at one address of a name and taken at another is given
 test('an engine that cannot be made is an error event, and the server can listen again', async t => {
   for (const host of ['127.0.0.1', 'localhost']) {
     const server = make(t, hello)
-    const failing = t.mock.method(Server.prototype, 'take', () => {
+    const failing = t.mock.method(HttpEngine.prototype, 'take', () => {
       throw new Error('of the engine')
     })
     const [error] = await once(server.listen(0, host), 'error')

@@ -1,7 +1,8 @@
 /** What takes an application's requests: an HTTP server for each life. */
 
 import { replaceGlobals } from '../http/globals'
-import { Server, type ServerOptions } from '../http/server'
+import type { ServerOptions } from '../http/engine'
+import { Server } from '../http/server'
 import type { Gate } from '../lifecycle/activities'
 import type { Container } from '../lifecycle/container'
 import type { Handler } from '../lifecycle/declared'

@@ -1,7 +1,8 @@
 /** The routes of an application, and their handlers as nodes of its graph. */
 
 import { describe } from '../describe'
-import { ConflictError, InvalidError, typed } from '../errors'
+import { ConflictError, InvalidError } from '../errors'
+import { typed } from '../typed'
 import { parameterNames } from '../http/path'
 import { loadPlatform, PlatformRequest } from '../http/platform'
 import { HostRequest } from '../http/request'

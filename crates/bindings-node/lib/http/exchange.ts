@@ -8,7 +8,8 @@
 
 import { AsyncResource } from 'node:async_hooks'
 
-import { ClientDisconnected, ClosedError, ConflictError, StaleError, toHostloopError } from '../errors'
+import { ClientDisconnected, ClosedError, ConflictError, StaleError } from '../errors'
+import { toHostloopError } from '../typed'
 import type { NativeHost, Piece, Respond } from '../native'
 import { apart } from './rethrow'
 

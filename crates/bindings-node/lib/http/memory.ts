@@ -4,7 +4,7 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { Duplex, pipeline, Readable } from 'node:stream'
 import type { ReadableStream as WebStream } from 'node:stream/web'
 
-import { toHostloopError, typed } from '../errors'
+import { toHostloopError, typed } from '../typed'
 import type { NativeHost } from '../native'
 
 /** Who is told what happens to a connection in memory. */

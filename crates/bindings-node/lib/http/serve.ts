@@ -8,7 +8,8 @@ import type { Peer } from './exchange'
 import { checkExitAfter, EXIT_AFTER, exitAfter } from './exit'
 import { replaceGlobals } from './globals'
 import { readLimits, readTimeouts } from './options'
-import { Server, SERVER_OPTIONS, type ServerOptions } from './server'
+import { SERVER_OPTIONS, type ServerOptions } from './engine'
+import { Server } from './server'
 import { type Slot, takeSlot } from './slot'
 
 /** What answers requests: an application with a `fetch`, such as Hono's. */

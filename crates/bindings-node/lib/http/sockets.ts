@@ -1,6 +1,6 @@
 /** The sockets that workers listen on, bound once by their supervisor. */
 
-import { typed } from '../errors'
+import { typed } from '../typed'
 import { ListeningSocket, type NativeListeningSocket } from '../native'
 
 /** The sockets of several places. Each place has its own of a TCP address, and all share that of a unix socket. */

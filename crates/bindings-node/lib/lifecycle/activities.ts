@@ -1,6 +1,6 @@
 /** What runs: hooks, workers, and the listener that takes requests. */
 
-import { typed } from '../errors'
+import { typed } from '../typed'
 import { recipeOf } from './declared'
 import type { Life } from './driver'
 import { Activity, type HookContext, WorkerHandle } from './handles'

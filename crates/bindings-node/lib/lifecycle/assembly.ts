@@ -1,7 +1,8 @@
 /** An application without its HTTP: what it is made of, its start and its stop. */
 
 import { describe } from '../describe'
-import { ConflictError, InvalidError, type Mistake, typed } from '../errors'
+import { ConflictError, InvalidError, type Mistake } from '../errors'
+import { typed } from '../typed'
 import { defaultLogger, guarded, type Logger } from '../logger'
 import type { Gate } from './activities'
 import { Container } from './container'

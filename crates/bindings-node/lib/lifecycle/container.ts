@@ -6,7 +6,8 @@
  * runs hooks, workers and the listener. Here is what goes beyond one command: the start, the stop and the reload.
  */
 
-import { AddressError, ClosedError, StoppedError, typed } from '../errors'
+import { AddressError, ClosedError, StoppedError } from '../errors'
+import { typed } from '../typed'
 import { Activities, type Gate } from './activities'
 import { Closing } from './closing'
 import type { Life } from './driver'

@@ -12,7 +12,8 @@
 
 import { AsyncResource } from 'node:async_hooks'
 
-import { FatalError, typed } from '../errors'
+import { FatalError } from '../errors'
+import { typed } from '../typed'
 import { guarded, type Logger } from '../logger'
 import { report } from './events'
 import { Errors } from './failures'

@@ -1,6 +1,7 @@
 /** The values of the application's scope: made, asked for, and taken back, as the run says. */
 
-import { ConflictError, typed } from '../errors'
+import { ConflictError } from '../errors'
+import { typed } from '../typed'
 import { recipeOf } from './declared'
 import { Driver, type Life } from './driver'
 import { Activity, type AddsHooks, type HookCalls, type HookOptions, Lifecycle } from './handles'

@@ -5,7 +5,8 @@
  */
 
 import { describe } from '../describe'
-import { InvalidError, NotProvidedError, typed, WiringError } from '../errors'
+import { InvalidError, NotProvidedError, WiringError } from '../errors'
+import { typed } from '../typed'
 import { APP, type Declared, type DeclaredNode, INHERITED, type Time } from './declared'
 import { type Key, labelOfKey, type Need, readWanted, Token, type Wanted } from './keys'
 import { Graph, type NativeMistakes, type NativeNeed, type NativeNode, type Plan } from './native'

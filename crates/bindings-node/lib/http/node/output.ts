@@ -8,7 +8,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 
-import { StaleError, toHostloopError } from '../../errors'
+import { StaleError } from '../../errors'
+import { toHostloopError } from '../../typed'
 import type { Piece } from '../../native'
 import type { Exchange } from '../exchange'
 import { apart } from '../rethrow'

@@ -3,7 +3,7 @@
 import { lookup } from 'node:dns/promises'
 import { type AddressInfo, isIP } from 'node:net'
 
-import type { Server } from '../server'
+import type { HttpEngine } from '../engine'
 import { checkType, shown, wrongType } from './checks'
 import { isShared } from './cluster'
 import { failure, systemError } from './failures'
@@ -89,7 +89,7 @@ export async function addressesOf({ host }: ListenOptions): Promise<string[]> {
  *
  * @throws The error of a system call, as Node has it.
  */
-export function bind(server: Server, place: ListenOptions, hosts: readonly string[]): void {
+export function bind(server: HttpEngine, place: ListenOptions, hosts: readonly string[]): void {
   const { path, fd, exclusive = false } = place
   if (fd !== undefined) return listenFd(server, fd)
   if (path !== undefined) return listenAt(server, `unix:${path}`, false, { address: path })
@@ -103,7 +103,7 @@ export function bind(server: Server, place: ListenOptions, hosts: readonly strin
 }
 
 /** Whatever is wrong with a descriptor, Node says that it is invalid. */
-function listenFd(server: Server, fd: number): void {
+function listenFd(server: HttpEngine, fd: number): void {
   try {
     server.listenFd(fd)
   } catch {
@@ -111,7 +111,7 @@ function listenFd(server: Server, fd: number): void {
   }
 }
 
-function listenAt(server: Server, where: string, reusePort: boolean, shown: { address: string; port?: number }): void {
+function listenAt(server: HttpEngine, where: string, reusePort: boolean, shown: { address: string; port?: number }): void {
   try {
     server.listen(where, { reusePort })
   } catch (error) {

@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events'
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-import { Server } from '../server'
+import { HttpEngine } from '../engine'
 import { joinCluster } from './cluster'
 import { dispatcher } from './dispatch'
 import { failure } from './failures'
@@ -27,9 +27,9 @@ export class NodeServer extends Waits implements AsyncDisposable {
   readonly #options: NodeServerOptions
   readonly #serve: ReturnType<typeof dispatcher>
   /** From `listen` to `close`. */
-  #server: Server | undefined
+  #server: HttpEngine | undefined
   /** Those that were closed, and whose last connections have not ended. */
-  readonly #draining = new Set<Server>()
+  readonly #draining = new Set<HttpEngine>()
   /** The name whose addresses are being looked up. */
   #sought: ListenOptions | undefined
   #keepsAlive = true
@@ -148,7 +148,7 @@ export class NodeServer extends Waits implements AsyncDisposable {
     for (const server of this.#servers) server.retime(this.timeouts)
   }
 
-  get #servers(): Server[] {
+  get #servers(): HttpEngine[] {
     return this.#server === undefined ? [...this.#draining] : [this.#server, ...this.#draining]
   }
 
@@ -179,7 +179,7 @@ export class NodeServer extends Waits implements AsyncDisposable {
   #bind(place: ListenOptions, choices: readonly (readonly string[])[]): void {
     let refusal: unknown
     for (const hosts of choices) {
-      let server: Server
+      let server: HttpEngine
       try {
         server = this.#open(place, hosts)
       } catch (error) {
@@ -191,7 +191,7 @@ export class NodeServer extends Waits implements AsyncDisposable {
     this.#failed(refusal as Error)
   }
 
-  #open(place: ListenOptions, hosts: readonly string[]): Server {
+  #open(place: ListenOptions, hosts: readonly string[]): HttpEngine {
     const server = this.#make()
     try {
       bind(server, place, hosts)
@@ -202,14 +202,14 @@ export class NodeServer extends Waits implements AsyncDisposable {
     }
   }
 
-  #make(): Server {
+  #make(): HttpEngine {
     const { accessLog = false, logger = console } = this.#options
-    const server = new Server({ limits: this.limits, timeouts: this.timeouts, accessLog, logger })
+    const server = new HttpEngine({ limits: this.limits, timeouts: this.timeouts, accessLog, logger })
     server.take(this.#serve)
     return server
   }
 
-  #listens(server: Server): void {
+  #listens(server: HttpEngine): void {
     this.#sought = undefined
     this.#server = server
     if (!this.#keepsAlive) server.keepAlive(false)
@@ -227,7 +227,7 @@ export class NodeServer extends Waits implements AsyncDisposable {
     process.nextTick(() => this.emit('error', error))
   }
 
-  async #drain(server: Server): Promise<void> {
+  async #drain(server: HttpEngine): Promise<void> {
     this.#draining.add(server)
     await server.drain()
     this.#draining.delete(server)

@@ -7,7 +7,7 @@ import { InvalidError } from '../../errors'
 import { checkFlag, checkObject } from '../../lifecycle/options'
 import { guarded } from '../../logger'
 import { type Limits, readLimits, readTimeouts, type Timeouts } from '../options'
-import type { ServerOptions } from '../server'
+import type { ServerOptions } from '../engine'
 import { checkExtends, checkType, checkWhole } from './checks'
 
 /**
